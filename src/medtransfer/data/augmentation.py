@@ -1,0 +1,182 @@
+"""Augmentation of a batch: one resampling per image, one independent draw per case and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from medtransfer.core.errors import ShapeError, UsageError
+from medtransfer.data.uniform_draws import uniform_draws
+
+UInt8Array = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float64]
+
+_BORDER = cv2.BORDER_REFLECT_101
+_DRAWS = 8
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges of the random view a training case is seen in; every draw is uniform in its range."""
+
+    crop_scale: tuple[float, float] | None = (0.5, 1.0)
+    """Share of the cached image's area that a crop covers, in (0, 1]; None takes the evaluation view."""
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Width over height of the crop, uniform in its logarithm; the range holds 1."""
+    flip: float = 0.5
+    """Probability of a horizontal mirror image."""
+    rotation_degrees: float = 10.0
+    """Largest rotation either way about the crop's centre."""
+    brightness: float = 0.1
+    """Largest shift of the grey values, as a share of 255."""
+    contrast: float = 0.1
+    """Largest change of the slope about mid-grey: the factor lies in 1 ± contrast."""
+
+    def __post_init__(self) -> None:
+        low, high = self.crop_scale or (1.0, 1.0)
+        thin, wide = self.crop_ratio
+        valid = (
+            0 < low <= high <= 1
+            and 0 < thin <= 1 <= wide
+            and 0 <= self.flip <= 1
+            and 0 <= self.rotation_degrees <= 180
+            and 0 <= self.brightness <= 1
+            and 0 <= self.contrast <= 1
+        )
+        if not valid:
+            raise UsageError(
+                "augmentation: expected 0 < crop_scale <= 1, crop_ratio around 1, rotation within 180 "
+                f"degrees and flip, brightness and contrast in [0, 1], got {self}. Change the values outside."
+            )
+
+    @property
+    def changes_tones(self) -> bool:
+        """Whether grey values change, not only places."""
+        return self.brightness > 0 or self.contrast > 0
+
+
+DEFAULT = Augmentation()
+NONE = Augmentation(crop_scale=None, flip=0.0, rotation_degrees=0.0, brightness=0.0, contrast=0.0)
+STUDY_A_CLASSIFICATION = Augmentation(
+    crop_scale=(0.08, 1.0), rotation_degrees=7.0, brightness=0.0, contrast=0.0
+)
+
+presets: Mapping[str, Augmentation] = {
+    "default": DEFAULT,
+    "none": NONE,
+    "study-a-classification": STUDY_A_CLASSIFICATION,
+}
+"""Augmentations by the name a recipe gives them."""
+
+
+def augment_batch(
+    images: UInt8Array,
+    masks: UInt8Array | None,
+    case_numbers: npt.NDArray[np.integer],
+    *,
+    size: int,
+    augmentation: Augmentation,
+    seed: int,
+    epoch: int,
+) -> tuple[UInt8Array, UInt8Array | None]:
+    """Return each case's random training view; the same whatever the batch it is in.
+
+    Crop, mirror, rotation and scale are one affine map, so pixels are resampled once. What a rotated
+    crop sees beyond the image is its reflection, in image and mask alike: constant corners would
+    show the network the angle.
+
+    Args:
+        images: (B, S, S, C), C 1 or 3.
+        masks: (B, S, S), moved with the images, nearest neighbour; or None.
+        case_numbers: (B,) row numbers in the case table.
+        size: Side of the views in pixels, at most S.
+        augmentation: The ranges.
+        seed: The trial's seed.
+        epoch: Number of the epoch, from 0.
+
+    Returns:
+        Images (B, size, size, C) and masks (B, size, size) or None.
+
+    Raises:
+        ShapeError: If the arrays disagree or ``size`` exceeds S.
+    """
+    _require_shapes(images, masks, case_numbers, size)
+    numbers = uniform_draws(seed, epoch, case_numbers, _DRAWS)
+    maps = view_maps(numbers, augmentation, side=images.shape[1], size=size)
+    views = _warp(images, maps, size, cv2.INTER_LINEAR)
+    if augmentation.changes_tones:
+        _change_tones(views, numbers[:, 6:8], augmentation)
+    if masks is None:
+        return views, None
+    return views, _warp(masks[..., None], maps, size, cv2.INTER_NEAREST)[..., 0]
+
+
+def view_maps(numbers: FloatArray, augmentation: Augmentation, *, side: int, size: int) -> FloatArray:
+    """Return the affine maps from pixels of the views to pixels of the cached images.
+
+    Area and log ratio are drawn from the crops that fit: for area share a the ratio is confined to
+    [a, 1/a], so no crop is clipped and none is drawn twice.
+
+    Args:
+        numbers: (B, 8) uniform draws: area, ratio, centre x, centre y, mirror, angle; two are for tones.
+        augmentation: The ranges.
+        side: S, side of the cached images.
+        size: Side of the views.
+
+    Returns:
+        (B, 2, 3) matrices; pixel (column, row) has its centre at whole numbers.
+    """
+    if augmentation.crop_scale is None:
+        width = height = np.full(len(numbers), float(size))
+        left = top = np.full(len(numbers), float((side - size) // 2))
+    else:
+        low, high = augmentation.crop_scale
+        area = low + (high - low) * numbers[:, 0]
+        thin = np.log(np.maximum(augmentation.crop_ratio[0], area))
+        wide = np.log(np.minimum(augmentation.crop_ratio[1], 1 / area))
+        ratio = np.exp(thin + (wide - thin) * numbers[:, 1])
+        width, height = side * np.sqrt(area * ratio), side * np.sqrt(area / ratio)
+        left, top = (side - width) * numbers[:, 2], (side - height) * numbers[:, 3]
+    mirror = np.where(numbers[:, 4] < augmentation.flip, -1.0, 1.0)
+    angle = np.deg2rad(augmentation.rotation_degrees) * (2 * numbers[:, 5] - 1)
+    stretch_x, stretch_y = mirror * width / size, height / size
+    maps = np.empty((len(numbers), 2, 3))
+    maps[:, 0, 0], maps[:, 0, 1] = np.cos(angle) * stretch_x, -np.sin(angle) * stretch_y
+    maps[:, 1, 0], maps[:, 1, 1] = np.sin(angle) * stretch_x, np.cos(angle) * stretch_y
+    centre = np.stack([left + width / 2, top + height / 2], axis=1) - 0.5
+    maps[:, :, 2] = centre - maps[:, :, :2].sum(axis=2) * (size - 1) / 2
+    return maps
+
+
+def _warp(images: UInt8Array, maps: FloatArray, size: int, interpolation: int) -> UInt8Array:
+    channels = images.shape[3]
+    views = np.empty((len(images), size, size, channels), dtype=np.uint8)
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    for view, image, inverse in zip(views, images, maps, strict=True):
+        warped = cv2.warpAffine(np.asarray(image), inverse, (size, size), flags=flags, borderMode=_BORDER)
+        view[...] = warped.reshape(size, size, channels)
+    return views
+
+
+def _change_tones(views: UInt8Array, numbers: FloatArray, augmentation: Augmentation) -> None:
+    """Apply each case's straight tone curve in place, through a table of its 256 values."""
+    shift = 255 * augmentation.brightness * (2 * numbers[:, :1] - 1)
+    slope = 1 + augmentation.contrast * (2 * numbers[:, 1:] - 1)
+    tables = np.rint((np.arange(256) - 127.5) * slope + 127.5 + shift).clip(0, 255).astype(np.uint8)
+    for view, table in zip(views, tables, strict=True):
+        view[...] = cv2.LUT(view, table).reshape(view.shape)
+
+
+def _require_shapes(
+    images: UInt8Array, masks: UInt8Array | None, case_numbers: npt.NDArray[np.integer], size: int
+) -> None:
+    if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[0] != len(case_numbers):
+        raise ShapeError(f"images: expected shape ({len(case_numbers)}, S, S, C), got {images.shape}.")
+    if not 1 <= size <= images.shape[1]:
+        raise ShapeError(f"size: expected 1 to {images.shape[1]}, the side of the images, got {size}.")
+    if masks is not None and masks.shape != images.shape[:3]:
+        raise ShapeError(f"masks: expected shape {images.shape[:3]}, got {masks.shape}.")

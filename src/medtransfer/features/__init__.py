@@ -1,0 +1,1 @@
+"""Layer 2: from network and images to embeddings, extracted once and stored by content."""

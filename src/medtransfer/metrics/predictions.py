@@ -1,0 +1,130 @@
+"""Per-case predictions: the one thing every metric, interval and audit is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from medtransfer.core.errors import ShapeError, TrialError
+from medtransfer.core.task_kind import TaskKind
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassificationPredictions:
+    """Scores of one split."""
+
+    kind: TaskKind
+    """Binary, multi-class or multi-label."""
+    classes: tuple[str, ...]
+    """Class names, C of them."""
+    case_ids: tuple[str, ...]
+    """N case ids."""
+    patient_ids: tuple[str, ...]
+    """N patient ids; the unit of resampling."""
+    labels: npt.NDArray[Any]
+    """(N,) integers, or (N, C) zeros and ones for multi-label."""
+    scores: FloatArray
+    """(N, C) probabilities in [0, 1]; binary tasks have two columns; rows sum to 1 unless multi-label."""
+
+    def __post_init__(self) -> None:
+        expected = (len(self.case_ids), len(self.classes))
+        if self.scores.shape != expected:
+            raise ShapeError(f"scores: expected shape {expected}, got {self.scores.shape}.")
+        bad = np.flatnonzero(~np.isfinite(self.scores).all(axis=1))
+        if len(bad):
+            raise TrialError(
+                "non_finite_predictions",
+                f"predictions: expected finite scores, got NaN or infinity in {len(bad)} of {expected[0]} cases, "
+                f"first {self.case_ids[bad[0]]!r}.",
+            )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per case: ``case_id, patient_id, label…, score:<class>…``."""
+        columns: dict[str, Any] = {"case_id": self.case_ids, "patient_id": self.patient_ids}
+        if self.kind is TaskKind.MULTI_LABEL:
+            columns |= {f"label:{name}": self.labels[:, i] for i, name in enumerate(self.classes)}
+        else:
+            columns["label"] = self.labels
+        columns |= {f"score:{name}": self.scores[:, i] for i, name in enumerate(self.classes)}
+        return pd.DataFrame(columns)
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, kind: TaskKind, classes: tuple[str, ...]
+    ) -> ClassificationPredictions:
+        """Return the predictions :meth:`to_frame` wrote."""
+        multi_label = kind is TaskKind.MULTI_LABEL
+        labels = frame[[f"label:{name}" for name in classes]] if multi_label else frame["label"]
+        return cls(
+            kind=kind,
+            classes=classes,
+            case_ids=tuple(frame["case_id"].astype(str)),
+            patient_ids=tuple(frame["patient_id"].astype(str)),
+            labels=labels.to_numpy(),
+            scores=frame[[f"score:{name}" for name in classes]].to_numpy(dtype=np.float64),
+        )
+
+
+@dataclass(frozen=True)
+class SegmentationPredictions:
+    """Pixel counts of one split, per case, class and region; enough for every overlap metric."""
+
+    classes: tuple[str, ...]
+    """Foreground class names, C of them."""
+    regions: tuple[str, ...]
+    """Where pixels were counted: ``image`` and, where declared, ``field-of-view``; R of them."""
+    case_ids: tuple[str, ...]
+    """N case ids."""
+    patient_ids: tuple[str, ...]
+    """N patient ids."""
+    counts: IntArray
+    """(N, R, C, 3) pixels: true positive, false positive, false negative, in the mask's own resolution."""
+
+    def __post_init__(self) -> None:
+        expected = (len(self.case_ids), len(self.regions), len(self.classes), 3)
+        if self.counts.shape != expected:
+            raise ShapeError(f"counts: expected shape {expected}, got {self.counts.shape}.")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per case, region and class: ``…, true_positive, false_positive, false_negative``."""
+        rows = [
+            (case, patient, region, name, *(int(v) for v in self.counts[i, r, c]))
+            for i, (case, patient) in enumerate(zip(self.case_ids, self.patient_ids, strict=True))
+            for r, region in enumerate(self.regions)
+            for c, name in enumerate(self.classes)
+        ]
+        names = [
+            "case_id",
+            "patient_id",
+            "region",
+            "class",
+            "true_positive",
+            "false_positive",
+            "false_negative",
+        ]
+        return pd.DataFrame(rows, columns=names)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> SegmentationPredictions:
+        """Return the predictions :meth:`to_frame` wrote."""
+        classes = tuple(dict.fromkeys(frame["class"].astype(str)))
+        regions = tuple(dict.fromkeys(frame["region"].astype(str)))
+        firsts = frame.iloc[:: len(classes) * len(regions)]
+        counts = frame[["true_positive", "false_positive", "false_negative"]].to_numpy(dtype=np.int64)
+        return cls(
+            classes=classes,
+            regions=regions,
+            case_ids=tuple(firsts["case_id"].astype(str)),
+            patient_ids=tuple(firsts["patient_id"].astype(str)),
+            counts=counts.reshape(len(firsts), len(regions), len(classes), 3),
+        )
+
+
+Predictions = ClassificationPredictions | SegmentationPredictions

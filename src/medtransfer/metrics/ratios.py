@@ -1,0 +1,30 @@
+"""Division that says undefined instead of warning, and weighted sums that do not depend on thread count."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """Return ``numerator / denominator``, NaN where the denominator is 0; shapes broadcast."""
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    undefined = np.full(numerator.shape, np.nan)
+    return np.divide(numerator, denominator, out=undefined, where=denominator != 0)
+
+
+def weighted_sums(weights: FloatArray, values: FloatArray) -> FloatArray:
+    """Return the weighted sums of each column of ``values``.
+
+    Summed without BLAS, so that the last digit does not depend on the number of threads.
+
+    Args:
+        weights: Weight of each case in each draw, shape (B, N), non-negative.
+        values: One number per case and column, shape (N, K).
+
+    Returns:
+        Sums, shape (B, K).
+    """
+    return np.einsum("bn,kn->bk", weights, np.ascontiguousarray(values.T, dtype=np.float64), optimize=False)

@@ -1,0 +1,73 @@
+"""Area under the ROC curve, plain and under many weightings of the same cases at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from medtransfer.core.task_kind import TaskKind
+from medtransfer.metrics.metric import ClassScores, FloatArray, quoted
+from medtransfer.metrics.predictions import ClassificationPredictions
+from medtransfer.metrics.ratios import ratio
+from medtransfer.metrics.truth import class_truth
+
+FEW_POSITIVES = 10
+"""A class with fewer positive cases is named in the note."""
+
+
+def weighted_auc(scores: FloatArray, positive: npt.NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+    """Return the AUC under each weighting: the chance that a positive outscores a negative, ties half.
+
+    Negatives are sorted once; the weight of all negatives below a positive is then two look-ups in
+    a cumulated sum per draw.
+
+    Args:
+        scores: Higher means more likely positive, shape (N,), finite.
+        positive: Truth, shape (N,).
+        weights: Weight of each case in each draw, shape (B, N), non-negative.
+
+    Returns:
+        AUC in [0, 1], shape (B,), NaN where a draw has no positive or no negative.
+
+    Reference:
+        Hanley and McNeil, "The meaning and use of the area under a receiver operating
+        characteristic (ROC) curve", Radiology 143, 1982.
+
+    Example:
+        >>> weighted_auc(np.array([.1, .4, .35, .8]), np.array([0, 0, 1, 1], bool), np.ones((1, 4)))
+        array([0.75])
+    """
+    negatives = np.flatnonzero(~positive)
+    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
+    positives = np.flatnonzero(positive)
+    cumulated = np.zeros((len(weights), len(negatives) + 1))
+    np.cumsum(weights[:, negatives], axis=1, out=cumulated[:, 1:])
+    lower = np.searchsorted(scores[negatives], scores[positives], side="left")
+    upper = np.searchsorted(scores[negatives], scores[positives], side="right")
+    of_positives = weights[:, positives]
+    outscored = np.einsum("bp,bp->b", of_positives, cumulated[:, lower])
+    outscored += np.einsum("bp,bp->b", of_positives, cumulated[:, upper])
+    return ratio(outscored, 2 * of_positives.sum(axis=1) * cumulated[:, -1])
+
+
+def score_auc(predictions: ClassificationPredictions, weights: FloatArray) -> ClassScores:
+    """Return the AUC of the positive class of a binary task, else of each class against the rest.
+
+    Args:
+        predictions: N cases, C classes.
+        weights: Weight of each case in each draw, shape (B, N).
+    """
+    first = 1 if predictions.kind is TaskKind.BINARY else 0
+    truth = class_truth(predictions)[:, first:]
+    scores = predictions.scores[:, first:]
+    names = predictions.classes[first:]
+    support = truth.sum(axis=0)
+    few = [f"{name} ({n})" for name, n in zip(names, support, strict=True) if 0 < n < FEW_POSITIVES]
+    return ClassScores(
+        values=np.stack(
+            [weighted_auc(scores[:, k], truth[:, k], weights) for k in range(len(names))], axis=1
+        ),
+        names=names,
+        support=tuple(int(n) for n in support),
+        notes=(f"fewer than {FEW_POSITIVES} positive cases: {quoted(few)}",) if few else (),
+    )

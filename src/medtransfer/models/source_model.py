@@ -1,0 +1,115 @@
+"""The record of a source model: architecture, weights, pretraining and input contract; no torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class InputContract:
+    """What a source model expects of its input; images are scaled to [0, 1] first."""
+
+    size: int = 224
+    """Side length in pixels the weights were trained with."""
+    channels: int = 3
+    """Channels of the first layer; grey images are repeated, colour ones turned to grey for 1."""
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    """Subtracted per channel, in units of ``value_range``."""
+    std: tuple[float, ...] = IMAGENET_STD
+    """Divided by per channel."""
+    value_range: Literal["unit", "minmax", "hounsfield-like"] = "unit"
+    """``unit``: [0, 1]; ``minmax``: each image stretched to [0, 1]; ``hounsfield-like``: [-1024, 1024]."""
+    interpolation: str = "bilinear"
+    """Interpolation of the original training, for information."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network definition by library and name."""
+
+    name: str
+    """Our name for it, the part of a source model's name before the dot."""
+    library: Literal["timm", "torchvision", "medtransfer"]
+    """Who defines it."""
+    builder: str
+    """The library's own name for it."""
+    options: tuple[tuple[str, Any], ...] = ()
+    """Keyword arguments for the library's builder, as pairs."""
+    trunk: str | None = None
+    """Last module that is used; everything after it is removed. None keeps the whole network."""
+
+
+@dataclass(frozen=True)
+class DeclaredGap:
+    """Parameters a checkpoint is known not to hold."""
+
+    prefix: str
+    """Start of the network's parameter names, such as ``blocks.4.1.``."""
+    reason: str
+    """Why they are absent and what becomes of them."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Where pretrained weights are and how their keys become the network's."""
+
+    file: str | None = None
+    """File name below the weights folder, or an absolute path."""
+    hub: str | None = None
+    """timm or torchvision weights identifier, downloaded by that library."""
+    url: str | None = None
+    """Address of a direct download."""
+    sha256: str | None = None
+    """Digest the file must have; None for files the user names."""
+    container: str | None = None
+    """Key under which the tensors lie, such as ``state_dict``; None when they lie at the top."""
+    prefix: str = ""
+    """Keys starting with this are kept and stripped of it; the others are dropped and listed."""
+    rename: tuple[tuple[str, str], ...] = ()
+    """Pairs (old start, new start), applied in order to the start of a key."""
+    drop: tuple[str, ...] = ()
+    """First path components that are dropped on purpose, such as ``fc``."""
+    gaps: tuple[DeclaredGap, ...] = ()
+    """What the file is known not to hold."""
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What the weights were trained on and how."""
+
+    objective: str = "undeclared"
+    """``none``, ``supervised``, ``simclr``, ...; ``undeclared`` when nobody said."""
+    data: tuple[str, ...] = ()
+    """Data set identifiers; they decide overlap with target tasks."""
+    year: int | None = None
+    """Year of publication."""
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A pretrained model one can start from."""
+
+    name: str
+    """``architecture.method_data`` as in timm."""
+    architecture: Architecture
+    """The network."""
+    weights: WeightsFile | None
+    """None for seeded random weights."""
+    pretraining: Pretraining
+    """Origin of the weights."""
+    input: InputContract = field(default_factory=InputContract)
+    """What the network expects."""
+    licence: str = "unknown"
+    """Licence of the weights."""
+    citation: str = ""
+    """Who to cite."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the network starts from seeded random weights."""
+        return self.weights is None

@@ -1,0 +1,1 @@
+"""Layer 3: from cases to a new source model."""

@@ -1,0 +1,104 @@
+"""Per-case predictions as Parquet files named by their content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medtransfer.core.atomic import write_atomically
+from medtransfer.core.errors import StoreError, TrialError
+from medtransfer.core.fingerprints import hash_file
+from medtransfer.store.write_errors import file_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FOLDER = "predictions"
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """A file that is to be written."""
+
+    name: str
+    """Path relative to the artifact folder, the same for the same content."""
+    sha256: str
+    """Digest of the content."""
+    content: bytes
+    """The Parquet bytes."""
+
+
+def encode_predictions(frame: pd.DataFrame) -> PredictionFile:
+    """Return a table of predictions as compressed Parquet; equal tables give equal bytes.
+
+    Args:
+        frame: One row per case; named columns of numbers or text. The index is not kept.
+
+    Raises:
+        TrialError: If a column cannot be stored, such as text that UTF-8 cannot hold.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    except (pa.ArrowException, UnicodeEncodeError) as error:
+        raise TrialError(
+            "unstorable_predictions", f"predictions: expected columns of numbers or UTF-8 text, got {error}."
+        ) from error
+    buffer = BytesIO()
+    parquet.write_table(table, buffer, compression="zstd", version="2.6")
+    content = buffer.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    return PredictionFile(f"{_FOLDER}/{digest}.parquet", digest, content)
+
+
+class PredictionFolder:
+    """The artifact folder of one store.
+
+    Args:
+        root: The folder; made when the first file is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, file: PredictionFile) -> None:
+        """Write a file so that it is whole and durable, or not there.
+
+        Raises:
+            StoreError: If the disk is full or the folder cannot be written.
+        """
+        path = self.root / file.name
+        with file_errors(path):
+            write_atomically(path, file.content)
+
+    def read(self, name: str, sha256: str) -> pd.DataFrame:
+        """Return the table of a file whose digest is right.
+
+        Raises:
+            StoreError: If the file is missing or its content is not what was written.
+        """
+        import pandas as pd
+
+        fault = self.fault(name, sha256)
+        if fault is not None:
+            raise StoreError(
+                f"{self.root / name}: expected the predictions as they were written, got {fault}."
+            )
+        with file_errors(self.root / name):
+            return pd.read_parquet(self.root / name, engine="pyarrow")
+
+    def fault(self, name: str, sha256: str) -> str | None:
+        """Return what is wrong with a file in words, or None when it is as written."""
+        path = self.root / name
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            return "a name outside the artifact folder"
+        if not path.is_file():
+            return "no file"
+        with file_errors(path):
+            found = hash_file(path)
+        return None if found == sha256 else f"other content (SHA-256 {found[:12]}…)"

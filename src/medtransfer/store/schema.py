@@ -1,0 +1,77 @@
+"""Tables of a store; small columns come first so that counting never reads the long texts behind them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+"""Raised with every change of the tables below; a store with a higher number is refused."""
+
+metadata = MetaData()
+
+schema_version = Table(
+    "medtransfer_schema",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("epoch", Integer, nullable=False, comment="fencing number; grows with every claim"),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_until", Double, comment="seconds since 1970 by the clock of the database"),
+    Column("finished_at", Double, comment="seconds since 1970 by the clock of the database"),
+    Column("owner", Text),
+    Column("reason", Text),
+    Column("label_fraction", Double, nullable=False),
+    Column("repetition", Integer, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("predictions_file", Text),
+    Column("predictions_sha256", Text),
+    Column("message", Text, comment="JSON string: any text survives"),
+    Column("traceback", Text, comment="JSON string"),
+    Column("description", Text, nullable=False, comment="JSON object"),
+    Column("outcome", Text, comment="JSON object"),
+    CheckConstraint("state in ('pending', 'running', 'done', 'failed')", name="known_state"),
+    CheckConstraint(
+        "state <> 'running' or (owner is not null and lease_until is not null)", name="running_has_lease"
+    ),
+    CheckConstraint(
+        "state <> 'done' or (outcome is not null and predictions_file is not null)", name="done_is_whole"
+    ),
+    Index("trials_by_state", "state", "lease_until"),
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("created", Double, nullable=False),
+    Column("source", Text, nullable=False, comment="JSON string: the study file as it was read"),
+    Column("plan", Text, nullable=False, comment="JSON object"),
+)
+
+study_trials = Table(
+    "study_trials",
+    metadata,
+    Column("study", Text, ForeignKey(studies.c.name), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", Text, ForeignKey(trials.c.fingerprint), nullable=False),
+    UniqueConstraint("study", "fingerprint"),
+)

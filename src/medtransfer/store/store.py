@@ -1,0 +1,305 @@
+"""The store: trials and studies in a database, predictions as files beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import Connection, select
+
+from medtransfer.core.errors import StoreError, TrialError, UsageError
+from medtransfer.core.problems import Problem
+from medtransfer.core.registry import nearest_names
+from medtransfer.store import leases, readings, submissions
+from medtransfer.store.database import Database
+from medtransfer.store.leases import Claim, LeasesLostError
+from medtransfer.store.location import resolve_location
+from medtransfer.store.prediction_files import PredictionFolder, encode_predictions
+from medtransfer.store.records import Counts, Outcome, Record, State, TrialDescription
+from medtransfer.store.rows import outcome_json, storable, to_json
+from medtransfer.store.schema import studies, study_trials, trials
+from medtransfer.store.verification import check_database, check_predictions
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import pandas as pd
+
+
+class Store:
+    """Everything that is known about trials; safe for several processes and, on a server, machines.
+
+    Open one with :meth:`open`; use it as a context manager or call :meth:`close`.
+
+    Args:
+        database: Where rows are; its schema is checked by :meth:`open`.
+        predictions: Where files are.
+    """
+
+    def __init__(self, database: Database, predictions: PredictionFolder) -> None:
+        self._database = database
+        self._predictions = predictions
+
+    @classmethod
+    def open(cls, location: str | Path, *, artifacts: Path | None = None, create: bool = True) -> Store:
+        """Open a store, and make one where there is none.
+
+        Args:
+            location: Folder, database file or address; see :func:`.resolve_location`.
+            artifacts: Folder for prediction files, where it is not beside the database.
+            create: Whether to make a store that does not exist.
+
+        Raises:
+            UsageError: If the place cannot be a store, or there is none and ``create`` is false.
+            StoreError: If the database cannot be opened, is newer, or is another program's.
+        """
+        place = resolve_location(location, artifacts)
+        database = Database(place)
+        try:
+            database.prepare(create=create)
+        except (StoreError, UsageError):
+            database.close()
+            raise
+        return cls(database, PredictionFolder(place.artifacts))
+
+    @property
+    def name(self) -> str:
+        """Path or address of the database, without a password."""
+        return self._database.location.name
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of the prediction files."""
+        return self._predictions.root
+
+    def close(self) -> None:
+        """Close the connection of this process."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Studies
+
+    def submit(
+        self,
+        study: str,
+        descriptions: Sequence[TrialDescription],
+        *,
+        source: str = "",
+        plan: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Declare the trials of a study; doing it again changes nothing that has run.
+
+        Args:
+            study: Name of the study; its list of trials is replaced.
+            descriptions: Trials in the study's order, each fingerprint once.
+            source: The study file as it was read.
+            plan: What else to keep with the study; JSON values.
+
+        Raises:
+            UsageError: If a fingerprint occurs twice or a description holds a number that is not finite.
+        """
+        rows = submissions.trial_rows(study, descriptions)
+        row = {"name": study, "source": to_json(source), "plan": to_json(dict(plan or {}))}
+        with self._database.writing() as connection:
+            submissions.write_study(connection, {**row, "created": self._database.now(connection)}, rows)
+
+    def studies(self) -> list[str]:
+        """Return the names of all studies, oldest first."""
+        with self._database.reading() as connection:
+            return readings.read_studies(connection)
+
+    def study_source(self, study: str) -> str:
+        """Return the study file as it was submitted last."""
+        with self._database.reading() as connection:
+            self._require_study(connection, study)
+            return str(
+                json.loads(connection.scalars(select(studies.c.source).where(studies.c.name == study)).one())
+            )
+
+    def study_plan(self, study: str) -> dict[str, Any]:
+        """Return the plan that was submitted with a study."""
+        with self._database.reading() as connection:
+            self._require_study(connection, study)
+            return dict(
+                json.loads(connection.scalars(select(studies.c.plan).where(studies.c.name == study)).one())
+            )
+
+    # Running
+
+    def claim(self, fingerprints: Iterable[str], owner: str, lease_s: float) -> list[Claim]:
+        """Take those trials that are pending or whose lease has expired; no two runners get the same.
+
+        Args:
+            fingerprints: Trials wanted.
+            owner: Who takes them; see :func:`~medtransfer.store.owners.this_owner`.
+            lease_s: Seconds until others may take them, by the database's clock; above 0.
+
+        Returns:
+            The claims that were granted, in the order wanted.
+        """
+        _require_positive(lease_s)
+        with self._database.writing() as connection:
+            return leases.take(connection, fingerprints, owner, self._database.now(connection), lease_s)
+
+    def heartbeat(self, claims: Sequence[Claim], lease_s: float) -> None:
+        """Extend leases by ``lease_s`` seconds from now.
+
+        Raises:
+            LeasesLostError: If some have passed to others (``claims`` names them); the rest are extended.
+        """
+        _require_positive(lease_s)
+        with self._database.writing() as connection:
+            lost = leases.extend(connection, claims, self._database.now(connection) + lease_s)
+        if lost:
+            raise LeasesLostError(
+                f"store {self.name}: expected {len(claims)} leases, got {len(claims) - len(lost)}; "
+                f"{len(lost)} have passed to another runner. Their results will not be written.",
+                tuple(lost),
+            )
+
+    def finish(self, claim: Claim, outcome: Outcome, predictions: pd.DataFrame) -> None:
+        """Store the result of a claimed trial: first the file, then row and state in one transaction.
+
+        Raises:
+            LeaseLostError: If the trial has passed to another runner; its row stays as it is.
+            StoreError: If the disk is full or the database cannot be written; the trial stays claimed.
+            TrialError: If the outcome holds a number that is not finite.
+        """
+        try:
+            text = outcome_json(outcome)
+        except ValueError as error:
+            raise TrialError("non_finite_outcome", f"outcome {error}") from error
+        file = encode_predictions(predictions)
+        with self._database.reading() as connection:
+            leases.require_held(connection, claim)
+        self._predictions.write(file)
+        values = {"outcome": text, "predictions_file": file.name, "predictions_sha256": file.sha256}
+        self._conclude(claim, State.DONE, values)
+
+    def fail(self, claim: Claim, reason: str, message: str, traceback: str = "") -> None:
+        """Store that a claimed trial has ended without a result.
+
+        Args:
+            claim: The claim under which it ran.
+            reason: Code in snake case, such as ``worker_died``.
+            message: What happened, for people.
+            traceback: Where, for developers.
+
+        Raises:
+            LeaseLostError: If the trial has passed to another runner.
+        """
+        texts = {"message": to_json(message), "traceback": to_json(traceback)}
+        self._conclude(claim, State.FAILED, {"reason": storable(reason), **texts})
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Make claimed trials pending again; claims that were lost before are left alone."""
+        with self._database.writing() as connection:
+            leases.give_back(connection, claims)
+
+    def owners(self) -> list[str]:
+        """Return who holds leases, expired ones included."""
+        with self._database.reading() as connection:
+            return readings.read_owners(connection)
+
+    def expire_owner(self, owner: str) -> int:
+        """Make the trials of a process known to be dead pending, and return how many there were."""
+        with self._database.writing() as connection:
+            return leases.expire(connection, owner)
+
+    def retry_failed(self, study: str, reasons: Iterable[str] | None = None) -> int:
+        """Make failed trials of a study pending, and return how many there were.
+
+        Args:
+            study: Name of the study.
+            reasons: Only failures with these codes; None for all.
+        """
+        conditions = [
+            trials.c.state == State.FAILED,
+            trials.c.fingerprint.in_(select(study_trials.c.fingerprint).where(study_trials.c.study == study)),
+        ]
+        if reasons is not None:
+            conditions.append(trials.c.reason.in_([storable(reason) for reason in reasons]))
+        with self._database.writing() as connection:
+            self._require_study(connection, study)
+            return leases.requeue(connection, *conditions)
+
+    # Reading
+
+    def counts(self, study: str | None = None) -> Counts:
+        """Return the numbers of trials by state, of a study or of the whole store."""
+        with self._database.reading() as connection:
+            self._require_study(connection, study)
+            return readings.count_states(connection, study, self._database.now(connection))
+
+    def states(self, fingerprints: Iterable[str]) -> dict[str, State]:
+        """Return the states of those trials that the store knows."""
+        with self._database.reading() as connection:
+            return readings.read_states(connection, fingerprints, self._database.now(connection))
+
+    def records(self, study: str | None = None, states: Iterable[State] | None = None) -> list[Record]:
+        """Return the records of one moment, in the study's order.
+
+        Args:
+            study: Name of a study; None for all trials, by task, model, protocol, fraction, repetition.
+            states: Only trials in these states; one whose lease has expired is pending.
+        """
+        with self._database.reading() as connection:
+            self._require_study(connection, study)
+            return readings.read_records(connection, study, states, self._database.now(connection))
+
+    def predictions(self, record: Record) -> pd.DataFrame:
+        """Return the predictions of a finished trial, checked against their digest.
+
+        Raises:
+            UsageError: If the trial has none.
+            StoreError: If the file is missing or changed.
+        """
+        if record.predictions_file is None or record.predictions_sha256 is None:
+            raise UsageError(f"predictions: expected a finished trial, got one that is {record.state}.")
+        return self._predictions.read(record.predictions_file, record.predictions_sha256)
+
+    def verify(self) -> list[Problem]:
+        """Return all that is missing or damaged; reads every file."""
+        with self._database.reading() as connection:
+            found = [problem for _, problem in check_predictions(connection, self._predictions)]
+            return [*check_database(connection), *found]
+
+    def retry_damaged(self) -> int:
+        """Make finished trials whose predictions are missing or damaged pending, and return how many."""
+        with self._database.writing() as connection:
+            broken = [fingerprint for fingerprint, _ in check_predictions(connection, self._predictions)]
+            return sum(
+                leases.requeue(connection, trials.c.fingerprint.in_(part)) for part in leases.chunks(broken)
+            )
+
+    def _conclude(self, claim: Claim, state: State, values: dict[str, Any]) -> None:
+        with self._database.writing() as connection:
+            finished = {"state": state, "finished_at": self._database.now(connection)}
+            leases.conclude(connection, claim, {**finished, **values})
+
+    def _require_study(self, connection: Connection, study: str | None) -> None:
+        if (
+            study is None
+            or connection.scalar(select(studies.c.name).where(studies.c.name == study)) is not None
+        ):
+            return
+        known = readings.read_studies(connection)
+        near = nearest_names(study, known)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(
+            f"study {study!r}: expected one of the {len(known)} in {self.name}, got none of them.{hint}"
+        )
+
+
+def _require_positive(lease_s: float) -> None:
+    if not lease_s > 0:
+        raise UsageError(f"lease: expected more than 0 seconds, got {lease_s!r}.")

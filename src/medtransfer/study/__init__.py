@@ -1,0 +1,1 @@
+"""Layer 4: studies, their trials, and the runner that turns them into records."""

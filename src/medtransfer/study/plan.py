@@ -1,0 +1,180 @@
+"""From a study and its prepared parts to the list of trials, each with its fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from medtransfer.core.errors import UsageError
+from medtransfer.core.fingerprints import fingerprint, hash_json
+from medtransfer.core.seeds import seed_from
+from medtransfer.models.overlap import overlap
+from medtransfer.protocols.transfer_protocol import TransferProtocol
+from medtransfer.study.preparation import PreparedModel, PreparedTask
+from medtransfer.study.study import Block, Study
+from medtransfer.store.records import TrialDescription
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One (source model, target task, protocol, label fraction, repetition), ready to run."""
+
+    description: TrialDescription
+    """What the store keeps of it."""
+    task: PreparedTask
+    """The target task."""
+    model: PreparedModel
+    """The source model."""
+    protocol: TransferProtocol
+    """The protocol with its settings."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The key of the trial in every store."""
+        return self.description.fingerprint
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything random in it except the choice of the training cases."""
+        d = self.description
+        return seed_from("trial", d.task, d.model, d.protocol, d.label_fraction, d.repetition)
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """Trials with the same group run as one job."""
+        shared = (self.description.task, self.description.model, self.description.protocol)
+        settings = hash_json(dict(self.description.settings))
+        if self.protocol.shares_work(self.task.task.kind):
+            return (*shared, settings)
+        return (*shared, settings, self.fingerprint)
+
+
+def plan_trials(
+    study: Study, tasks: Mapping[str, PreparedTask], models: Mapping[str, PreparedModel]
+) -> list[Trial]:
+    """Return the trials of a study in the order of the file, each once.
+
+    Raises:
+        UsageError: If a protocol cannot do a task's kind, or a task lacks a declared metric.
+    """
+    unsupported = [
+        f"protocol {protocol.name!r} cannot do {tasks[entry.name].task.kind} (task {entry.name!r})"
+        for block in study.blocks
+        for entry in block.tasks
+        for protocol in block.protocols
+        if not protocol.supports(tasks[entry.name].task.kind)
+    ]
+    if unsupported:
+        listed = "; ".join(dict.fromkeys(unsupported))
+        raise UsageError(f"study {study.name!r}: {listed}. Put these tasks in a block of their own.")
+    trials = [trial for block in study.blocks for trial in _block_trials(block, tasks, models)]
+    return list({trial.fingerprint: trial for trial in trials}.values())
+
+
+def group_trials(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Return the trials as jobs: those that share a task, then a model, follow each other."""
+    order = {name: number for number, name in enumerate(dict.fromkeys(t.description.task for t in trials))}
+    models = {name: number for number, name in enumerate(dict.fromkeys(t.description.model for t in trials))}
+    ordered = sorted(trials, key=lambda t: (order[t.description.task], models[t.description.model], t.group))
+    return [list(group) for _, group in groupby(ordered, key=lambda t: t.group)]
+
+
+def _block_trials(
+    block: Block, tasks: Mapping[str, PreparedTask], models: Mapping[str, PreparedModel]
+) -> list[Trial]:
+    return [
+        _trial(tasks[entry.name], models[model.name], protocol, fraction, repetition)
+        for entry in block.tasks
+        for model in block.models
+        for protocol in block.protocols
+        for fraction in block.label_fractions
+        for repetition in _repetitions(protocol, tasks[entry.name], fraction, block.seeds)
+    ]
+
+
+def _repetitions(protocol: TransferProtocol, task: PreparedTask, fraction: float, seeds: int) -> range:
+    return range(seeds if protocol.varied(task.task.kind, fraction) else 1)
+
+
+def _trial(
+    task: PreparedTask, model: PreparedModel, protocol: TransferProtocol, fraction: float, repetition: int
+) -> Trial:
+    kind = task.task.kind
+    settings = protocol.settings(kind)
+    identity: dict[str, Any] = {
+        "task": task.task.name,
+        "task_revision": task.task.revision,
+        "data": task.data_hash,
+        "metrics": list(task.task.metrics),
+        "model": model.model.name,
+        "weights": model.weights_hash,
+        "network": _network_facts(model),
+        "protocol": protocol.name,
+        "protocol_revision": protocol.revision,
+        "settings": settings,
+        "label_fraction": fraction,
+        "repetition": repetition,
+    }
+    description = TrialDescription(
+        fingerprint=fingerprint(identity),
+        task=task.task.name,
+        model=model.model.name,
+        protocol=protocol.name,
+        settings=settings,
+        label_fraction=fraction,
+        repetition=repetition,
+        varied=protocol.varied(kind, fraction),
+        facts=_task_facts(task) | _pair_facts(task, model),
+    )
+    return Trial(description, task, model, protocol)
+
+
+def _network_facts(model: PreparedModel) -> dict[str, Any]:
+    architecture, contract = model.model.architecture, model.model.input
+    return {
+        "library": architecture.library,
+        "builder": architecture.builder,
+        "options": [list(pair) for pair in architecture.options],
+        "trunk": architecture.trunk,
+        "input": [contract.size, contract.channels, list(contract.mean), list(contract.std), contract.value_range],
+    }
+
+
+def _task_facts(task: PreparedTask) -> dict[str, Any]:
+    record, cases = task.task, task.cases
+    counts = cases.frame["split"].value_counts()
+    return {
+        "title": record.title,
+        "kind": record.kind.value,
+        "classes": list(record.classes),
+        "metrics": list(record.metrics),
+        "primary_metric": record.primary_metric,
+        "split_source": cases.split_source,
+        "split_counts": {str(split): int(counts[split]) for split in counts.index},
+        "patients": int(cases.frame["patient_id"].nunique()),
+        "patients_known": cases.patients_known,
+        "accepted": [problem.as_json() for problem in task.accepted],
+        "data_hash": task.data_hash,
+        "caution": record.caution,
+        "phantom": record.phantom,
+        "licence": record.licence,
+        "citation": record.citation,
+    }
+
+
+def _pair_facts(task: PreparedTask, model: PreparedModel) -> dict[str, Any]:
+    pretraining = model.model.pretraining
+    found = overlap(pretraining.data, pretraining.objective, task.task.image_sets)
+    return {
+        "overlap": found.status,
+        "overlap_reason": found.reason,
+        "weights_hash": model.weights_hash,
+        "pretraining": {
+            "objective": pretraining.objective,
+            "data": list(pretraining.data),
+            "year": pretraining.year,
+        },
+        "architecture": model.model.architecture.name,
+    }

@@ -1,0 +1,165 @@
+"""Before anything runs: find, open, check and hash every task and every model of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medtransfer.core.errors import DataError
+from medtransfer.core.problems import Problem, describe_problems
+from medtransfer.core.progress import Progress, no_progress
+from medtransfer.data.audit import audit_cases
+from medtransfer.data.case_table import CaseTable
+from medtransfer.models.source_model import SourceModel
+from medtransfer.models.weights_files import weights_hash
+from medtransfer.study.study import Study, TaskEntry
+from medtransfer.tasks.location import locate_task
+from medtransfer.tasks.own_data import open_own_data
+from medtransfer.tasks.registry import target_tasks
+from medtransfer.tasks.target_task import TargetTask
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a run reads and caches."""
+
+    data: Path | None
+    """Folder of the data sets."""
+    weights: Path | None
+    """Folder of the weights files."""
+    cache: Path
+    """Folder of decoded images, features and hashes."""
+
+
+@dataclass(frozen=True)
+class TaskLocation:
+    """Enough to open a task again in another process."""
+
+    name: str
+    """Task name."""
+    root: Path
+    """Folder or file of the data set, absolute."""
+    own_data: Mapping[str, Any] | None = None
+    """Declaration of own data; None for a registered task."""
+
+    def open(self) -> tuple[TargetTask, CaseTable]:
+        """Return the task and its cases.
+
+        Raises:
+            DataError: If the files are not what the task expects.
+        """
+        if self.own_data is not None:
+            return open_own_data(self.name, self.own_data, self.root)
+        task = target_tasks.get(self.name)
+        return task, task.open(self.root)
+
+
+@dataclass(frozen=True)
+class PreparedTask:
+    """A task that was found, opened and checked."""
+
+    task: TargetTask
+    """Its record."""
+    location: TaskLocation
+    """Where it is."""
+    cases: CaseTable
+    """Its cases."""
+    data_hash: str
+    """Hash of everything in it that a result can depend on."""
+    accepted: tuple[Problem, ...] = ()
+    """Problems the study accepts by name."""
+
+
+@dataclass(frozen=True)
+class PreparedModel:
+    """A source model whose weights were found."""
+
+    model: SourceModel
+    """Its record."""
+    weights_hash: str
+    """Digest of its weights, or ``random``."""
+
+
+def locate(entry: TaskEntry, data: Path | None) -> TaskLocation:
+    """Return where a study's task lies.
+
+    Raises:
+        DataError: If it is not there; the message lists the places tried.
+    """
+    if entry.own_data is None:
+        return TaskLocation(entry.name, locate_task(target_tasks.get(entry.name), data, entry.folder).absolute())
+    root = (data or Path()) / str(entry.own_data["root"])
+    if not root.is_dir():
+        raise DataError(
+            f"task {entry.name!r}: expected a folder at {root}, got none. Check 'root' in the study and --data."
+        )
+    return TaskLocation(entry.name, root.absolute(), entry.own_data)
+
+
+def inspect_task(
+    location: TaskLocation, cache: Path, *, workers: int = 1, progress: Progress = no_progress
+) -> tuple[PreparedTask, list[Problem]]:
+    """Open a task and return it with every problem found, none of them accepted.
+
+    Raises:
+        DataError: If it cannot be opened at all.
+    """
+    task, cases = location.open()
+    audited = audit_cases(cases, expected=task.expected, cache_folder=cache, workers=workers, progress=progress)
+    problems = [*cases.opening_problems, *audited]
+    return PreparedTask(task, location, cases, cases.content_hash()), problems
+
+
+def prepare_tasks(
+    study: Study, folders: Folders, *, workers: int = 1, progress: Progress = no_progress
+) -> dict[str, PreparedTask]:
+    """Return every task of a study, checked.
+
+    Raises:
+        DataError: If a task is missing or has problems the study does not accept; all tasks are
+            looked at first, so that one message names everything.
+    """
+    prepared: dict[str, PreparedTask] = {}
+    refused: list[str] = []
+    for name, entry in study.tasks.items():
+        try:
+            found, problems = inspect_task(locate(entry, folders.data), folders.cache, workers=workers, progress=progress)
+        except DataError as error:
+            refused.append(str(error))
+            continue
+        accepted = study.accept.get(name, ())
+        open_problems = [problem for problem in problems if problem.what not in accepted]
+        if open_problems:
+            refused.append(_refusal(name, open_problems))
+        prepared[name] = PreparedTask(
+            found.task,
+            found.location,
+            found.cases,
+            found.data_hash,
+            tuple(problem for problem in problems if problem.what in accepted),
+        )
+    if refused:
+        raise DataError("\n".join(refused))
+    return prepared
+
+
+def prepare_models(study: Study, folders: Folders) -> dict[str, PreparedModel]:
+    """Return every source model of a study with the hash of its weights.
+
+    Raises:
+        WeightsError: If weights are missing or are not the declared file.
+    """
+    return {
+        name: PreparedModel(model, weights_hash(model, folders.weights)) for name, model in study.models.items()
+    }
+
+
+def _refusal(name: str, problems: list[Problem]) -> str:
+    codes = sorted({problem.what for problem in problems})
+    return (
+        f"task {name!r}: expected data as declared, got {len(problems)} problem{'s' * (len(problems) > 1)}:\n"
+        f"{describe_problems(problems)}\n"
+        f"  Correct the data, or accept them in the study file with 'accept: {{{name}: [{', '.join(codes)}]}}'."
+    )

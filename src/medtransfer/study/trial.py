@@ -1,0 +1,179 @@
+"""One job in a worker: open the task, set up the bench, fit every request, measure every split."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medtransfer.core.errors import MedtransferError, TrialError
+from medtransfer.core.provenance import code_revision, hardware, package_versions
+from medtransfer.data.case_table import CaseTable
+from medtransfer.data.label_fractions import label_subset
+from medtransfer.metrics.declared_metrics import compute_metrics
+from medtransfer.metrics.predictions import Predictions
+from medtransfer.models.source_model import SourceModel
+from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferProtocol, TransferRequest
+from medtransfer.store.records import Outcome
+from medtransfer.study.preparation import Folders, TaskLocation
+from medtransfer.tasks.target_task import TargetTask
+
+_OPENED: dict[tuple[str, Path, str], tuple[TargetTask, CaseTable]] = {}
+"""The task this process opened last; jobs of one task come one after another."""
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """Everything a worker needs for the trials of one job; picklable."""
+
+    location: TaskLocation
+    """The task, to be opened in the worker."""
+    data_hash: str
+    """What its cases must hash to."""
+    model: SourceModel
+    """The source model."""
+    protocol: TransferProtocol
+    """The protocol with its settings."""
+    folders: Folders
+    """Where to read and cache."""
+    trials: tuple[tuple[str, float, int, int], ...]
+    """Fingerprint, label fraction, repetition and seed of each trial."""
+    command: str = ""
+    """Command line of the run, for provenance."""
+    device: str = "cpu"
+    """Device for the network."""
+
+
+@dataclass(frozen=True)
+class TrialDone:
+    """A trial that ended well."""
+
+    fingerprint: str
+    """Its key."""
+    outcome: Outcome
+    """What the store keeps."""
+    predictions: pd.DataFrame
+    """Per-case predictions of every checkpoint and split."""
+
+
+@dataclass(frozen=True)
+class TrialFailed:
+    """A trial that ended without a valid result."""
+
+    fingerprint: str
+    """Its key."""
+    reason: str
+    """Code for the record."""
+    message: str
+    """What happened."""
+    traceback: str
+    """Where."""
+
+
+def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
+    """Yield the result of every trial of a job, in order, each as soon as it is there.
+
+    A trial that fails does not touch the others: they are fitted after it, and their numbers do
+    not depend on it.
+    """
+    task, cases = _opened(job.location)
+    if cases.content_hash() != job.data_hash:
+        raise TrialError("data_changed", f"task {task.name!r}: expected unchanged data since the plan, got other files.")
+    bench = Bench(
+        task=task.name,
+        cases=cases,
+        model=job.model,
+        weights_folder=job.folders.weights,
+        cache_folder=job.folders.cache,
+        selection_metric=task.primary_metric,
+        device=job.device,
+    )
+    requests = [_request(task.name, cases, *trial) for trial in job.trials]
+    start = 0
+    while start < len(requests):
+        start = yield from _run_until_failure(job, task, bench, requests, start)
+
+
+def _run_until_failure(
+    job: TrialJob,
+    task: TargetTask,
+    bench: Bench,
+    requests: Sequence[TransferRequest],
+    start: int,
+) -> Iterator[TrialDone | TrialFailed]:
+    """Fit requests from ``start``; return the number of the next one to fit."""
+    transfers = job.protocol.fit(bench, requests[start:])
+    for number in range(start, len(requests)):
+        name = job.trials[number][0]
+        wall, cpu = time.monotonic(), time.process_time()
+        try:
+            transfer = next(transfers)
+        except MedtransferError as error:
+            reason = error.reason if isinstance(error, TrialError) else _snake(type(error).__name__)
+            yield TrialFailed(name, reason, str(error), traceback.format_exc())
+            return number + 1
+        outcome = _outcome(job, task, transfer)
+        outcome = replace(outcome, duration_s=time.monotonic() - wall, cpu_s=time.process_time() - cpu)
+        yield TrialDone(name, outcome, predictions_frame(transfer.predictions))
+    return len(requests)
+
+
+def predictions_frame(predictions: Mapping[str, Mapping[str, Predictions]]) -> pd.DataFrame:
+    """Return all predictions of a trial as one table with the columns ``checkpoint`` and ``split``."""
+    parts = []
+    for checkpoint, by_split in predictions.items():
+        for split, found in by_split.items():
+            frame = found.to_frame()
+            frame.insert(0, "checkpoint", checkpoint)
+            frame.insert(1, "split", split)
+            parts.append(frame)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _request(
+    task: str, cases: CaseTable, fingerprint: str, fraction: float, repetition: int, seed: int
+) -> TransferRequest:
+    del fingerprint
+    train = label_subset(cases, fraction, task=task, repetition=repetition)
+    return TransferRequest(label_fraction=fraction, repetition=repetition, train=train, seed=seed)
+
+
+def _outcome(job: TrialJob, task: TargetTask, transfer: Transfer) -> Outcome:
+    metrics: dict[str, Mapping[str, Any]] = {}
+    for checkpoint, by_split in transfer.predictions.items():
+        for split, predictions in by_split.items():
+            key = split if checkpoint == "best" else f"{split}/{checkpoint}"
+            found = compute_metrics(task.metrics, predictions)
+            metrics[key] = {name: value.as_json() for name, value in found.items()}
+    return Outcome(
+        metrics=metrics,
+        train_cases=transfer.train_cases,
+        choices=transfer.choices,
+        curve=transfer.curve,
+        details=transfer.details,
+        provenance={
+            "versions": package_versions(),
+            "hardware": hardware(),
+            "code": code_revision(),
+            "command": job.command,
+            "device": job.device,
+        },
+    )
+
+
+def _opened(location: TaskLocation) -> tuple[TargetTask, CaseTable]:
+    """Open a task once per worker; the plan's data hash is checked on every job."""
+    key = (location.name, location.root, repr(location.own_data))
+    if key not in _OPENED:
+        _OPENED.clear()
+        _OPENED[key] = location.open()
+    return _OPENED[key]
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
