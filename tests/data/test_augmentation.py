@@ -16,7 +16,6 @@ from medtransfer.data.augmentation import (
     STUDY_A_CLASSIFICATION,
     Augmentation,
     augment_batch,
-    presets,
     view_maps,
 )
 from medtransfer.data.uniform_draws import uniform_draws
@@ -156,10 +155,9 @@ def test_beyond_the_border_lies_the_reflection() -> None:
     assert (augment(flat, turned) == 90).all()
 
 
-def test_presets_are_what_the_study_declared() -> None:
-    assert presets["study-a-classification"] == Augmentation((0.08, 1.0), (3 / 4, 4 / 3), 0.5, 7.0, 0.0, 0.0)
-    assert presets["default"] == Augmentation()
-    assert presets["none"] is NONE
+def test_the_study_s_preset_is_what_it_declared() -> None:
+    assert Augmentation((0.08, 1.0), (3 / 4, 4 / 3), 0.5, 7.0, 0.0, 0.0) == STUDY_A_CLASSIFICATION
+    assert Augmentation() == DEFAULT
 
 
 @pytest.mark.parametrize(

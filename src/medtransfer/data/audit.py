@@ -156,7 +156,7 @@ def _split_pairs(
 
 
 def _normalised(patient_id: str) -> str:
-    """Return the id without case, outer blanks and zeros before its number: `` P01`` and ``p1`` become one."""
+    """Return the id without case, outer blanks and leading zeros: `` P01`` and ``p1`` become one."""
     return re.sub(r"^([^\W\d]*)0+(?=\d+$)", r"\1", patient_id.strip().casefold())
 
 
@@ -184,9 +184,7 @@ def _classes_shown(cases: CaseTable, facts: Sequence[PixelFacts]) -> npt.NDArray
     """Return which class each case shows, shape (N, C)."""
     ids = np.arange(len(cases.classes))
     if cases.kind is TaskKind.SEGMENTATION:
-        return np.array([np.isin(ids + 1, entry.class_ids) for entry in facts], dtype=np.bool_).reshape(
-            -1, len(ids)
-        )
+        return np.array([[k + 1 in entry.class_ids for k in ids] for entry in facts], dtype=np.bool_)
     labels: npt.NDArray[Any] = cases.labels()
     return labels > 0 if cases.kind is TaskKind.MULTI_LABEL else labels[:, None] == ids
 
@@ -194,9 +192,8 @@ def _classes_shown(cases: CaseTable, facts: Sequence[PixelFacts]) -> npt.NDArray
 def _undeclared(cases: CaseTable, facts: Sequence[PixelFacts]) -> npt.NDArray[np.bool_]:
     """Return which cases have a label or mask value that no class has, shape (N,)."""
     if cases.kind is TaskKind.SEGMENTATION:
-        return np.array(
-            [max(entry.class_ids, default=0) > len(cases.classes) for entry in facts], dtype=np.bool_
-        )
+        highest = [max(entry.class_ids, default=0) for entry in facts]
+        return np.array(highest, dtype=np.int64) > len(cases.classes)
     labels: npt.NDArray[Any] = cases.labels()
     if cases.kind is TaskKind.MULTI_LABEL:
         return np.asarray(~np.isin(labels, (0, 1)).all(axis=1))
@@ -208,9 +205,9 @@ def _pixel_problems(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[P
     for split in SPLITS:
         where = f"{split} split"
         seen = [(names[row], facts[row]) for row in cases.indices(split)]
-        bad = [entry.bad_image for _, entry in seen if entry.bad_image is not None]
+        bad = [entry.bad_image.rstrip(".") for _, entry in seen if entry.bad_image is not None]
         constant = [name for name, entry in seen if entry.constant]
-        bad_masks = [reason for _, entry in seen for reason in entry.bad_masks]
+        bad_masks = [reason.rstrip(".") for _, entry in seen for reason in entry.bad_masks]
         other_sizes = [text for _, entry in seen for text in entry.other_sizes]
         for what, expected, listed, advice in (
             ("unreadable-image", "images that can be read", bad, "Replace or remove them."),
@@ -219,12 +216,12 @@ def _pixel_problems(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[P
                 "unreadable-mask",
                 "masks that can be read",
                 bad_masks,
-                "Replace them, or correct the mask values.",
+                "Replace them, or correct their values.",
             ),
             ("mask-size", "masks of their image's size", other_sizes, "Match each mask with its own image."),
         ):
             if listed:
-                yield Problem(what, where, expected, f"{len(listed)}: {_named(listed)}", advice)
+                yield Problem(what, where, expected, f"{len(listed)}: {_named(listed, '; ')}", advice)
 
 
 def _duplicate_problems(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[Problem]:
@@ -244,8 +241,8 @@ def _duplicate_problems(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterat
             )
 
 
-def _named(names: Iterable[str]) -> str:
+def _named(names: Iterable[str], separator: str = ", ") -> str:
     """Return up to five names and the number of others."""
     listed = list(names)
     more = len(listed) - _MOST_NAMED
-    return ", ".join(listed[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return separator.join(listed[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

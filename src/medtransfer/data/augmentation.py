@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -64,13 +63,6 @@ NONE = Augmentation(crop_scale=None, flip=0.0, rotation_degrees=0.0, brightness=
 STUDY_A_CLASSIFICATION = Augmentation(
     crop_scale=(0.08, 1.0), rotation_degrees=7.0, brightness=0.0, contrast=0.0
 )
-
-presets: Mapping[str, Augmentation] = {
-    "default": DEFAULT,
-    "none": NONE,
-    "study-a-classification": STUDY_A_CLASSIFICATION,
-}
-"""Augmentations by the name a recipe gives them."""
 
 
 def augment_batch(

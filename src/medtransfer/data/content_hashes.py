@@ -50,7 +50,7 @@ def content_hash_of_file(path: Path) -> str:
         after = _stamp(path)
     except OSError as error:
         raise BadImageError(
-            f"{path.name}: expected a readable file, got {error}. Check the data folder."
+            f"{path.name}: expected a readable file, got {error.strerror}. Check the data folder."
         ) from error
     if after != before:
         raise BadImageError(f"{path.name}: expected a file at rest, got one that changed while it was read.")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ from medtransfer.core.errors import BadImageError, DataError
 from medtransfer.core.progress import Progress
 from medtransfer.data.cache_files import IMAGES, MASKS
 from medtransfer.data.image_source import ImageSource
+from medtransfer.data.worker_pool import worker_pool
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -156,11 +154,9 @@ def _outcomes(slots: _Slots, cases: Sequence[CasePixels], workers: int) -> Itera
     if workers <= 1 or len(cases) < _FEWEST_FOR_WORKERS:
         yield from (_fill_slots(slots, job) for job in jobs)
         return
-    pool = ProcessPoolExecutor(
-        min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
+    pool = worker_pool(min(workers, len(jobs)))
     try:
-        for future in as_completed([pool.submit(_fill_slots, slots, job) for job in jobs]):
+        for future in as_completed([pool.submit(_fill_slots_in_worker, slots, job) for job in jobs]):
             yield future.result()
     except BrokenProcessPool as error:
         raise DataError(
@@ -180,6 +176,11 @@ def _fill_slots(slots: _Slots, job: list[tuple[int, CasePixels]]) -> _Outcome:
             coloured.append(False)
             bad.append((row, str(error)))
     return rows, coloured, bad
+
+
+def _fill_slots_in_worker(slots: _Slots, job: list[tuple[int, CasePixels]]) -> _Outcome:
+    cv2.setNumThreads(1)  # one worker per core; threads on top would only wait for each other
+    return _fill_slots(slots, job)
 
 
 def _settle_channels(folder: Path, has_colour: npt.NDArray[np.bool_]) -> None:
@@ -207,16 +208,3 @@ def _write_slot(path: Path, row: int, count: int, pixels: UInt8Array) -> None:
         header = path.stat().st_size - count * pixels.size
         stream.seek(header + row * pixels.size)
         stream.write(np.ascontiguousarray(pixels).data)
-
-
-def _start_worker() -> None:
-    """Use one thread, and end with the parent: a killed parent must not leave workers behind."""
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()

@@ -43,9 +43,7 @@ def checked_inside(root: Path, path: Path, name: str) -> Path:
     try:
         real, real_root = path.resolve(), root.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise BadImageError(
-            f"{name!r}: expected a path, got one that cannot be followed ({error})."
-        ) from error
+        raise BadImageError(f"{name!r}: expected a path, got one that cannot be followed.") from error
     if not real.is_relative_to(real_root):
         raise BadImageError(
             f"{name!r}: expected a file inside the data folder, got a path that leaves it. "

@@ -95,7 +95,7 @@ def _rarest_class(shown: _Bools, class_counts: _Ints) -> npt.NDArray[np.intp]:
     classes = shown.shape[1]
     rarity = np.argsort(class_counts, kind="stable")
     with_none = np.column_stack([shown[:, rarity], np.ones(len(shown), dtype=np.bool_)])
-    return np.append(rarity, classes)[np.argmax(with_none, axis=1)].astype(np.intp)
+    return np.asarray(np.append(rarity, classes)[np.argmax(with_none, axis=1)], dtype=np.intp)
 
 
 def _nearest(used: _Ints, wanted: float) -> int:

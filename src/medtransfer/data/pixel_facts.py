@@ -102,7 +102,7 @@ def _memo_path(cases: CaseTable, rows: Sequence[_Locators], cache_folder: Path |
 
 
 def _recall(path: Path | None, rows: int) -> list[PixelFacts] | None:
-    """Return remembered facts; None, so that they are found again, when there are none or they are damaged."""
+    """Return remembered facts; None, so that they are found again, where none are whole."""
     if path is None or not path.is_file():
         return None
     try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from medtransfer.core.errors import BadImageError
 from medtransfer.data.image_source import UInt8Array
@@ -56,7 +57,7 @@ def read_image(path: Path, *, root: Path | None = None) -> UInt8Array:
         root: Folder the file must lie in, after links are followed.
 
     Returns:
-        Shape (H, W) for grey images, (H, W, 3) for colour and palette images; values in [0, 255].
+        Shape (H, W) for images in grey or with a grey palette, else (H, W, 3); values in [0, 255].
 
     Raises:
         BadImageError: If the file is missing, damaged, cut off, outside ``root``, of another
@@ -66,7 +67,8 @@ def read_image(path: Path, *, root: Path | None = None) -> UInt8Array:
     image = _decode(path, root, name)
     if image.mode in _DEEP:
         return _stretched(np.array(image), name)
-    return np.array(image.convert("L" if image.mode in _GREY else "RGB"), dtype=np.uint8)
+    grey = image.mode in _GREY or _has_grey_palette(image)
+    return np.array(image.convert("L" if grey else "RGB"), dtype=np.uint8)
 
 
 def read_mask(path: Path, *, root: Path | None = None, rule: MaskRule = "nonzero") -> UInt8Array:
@@ -119,14 +121,23 @@ def _decode(path: Path, root: Path | None, name: str) -> Image.Image:
             f"{name}: expected Pillow to refuse cut-off files, got LOAD_TRUNCATED_IMAGES. Unset it."
         )
     try:
-        return _load(path, name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # odd metadata; pixels that are damaged raise
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _load(path, name)
     except BadImageError:
         raise
     except _DECODER_ERRORS as error:
         raise BadImageError(
-            f"{name}: expected a readable {', '.join(FORMATS)} file, got {type(error).__name__}: {error}. "
-            "Replace the file."
+            f"{name}: expected a readable {', '.join(FORMATS)} file, got {_reason(error)}. Replace the file."
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return what went wrong without the absolute path some messages carry."""
+    if isinstance(error, UnidentifiedImageError):
+        return "content of another kind"
+    return str(getattr(error, "strerror", None) or f"{type(error).__name__}: {error}")
 
 
 def _load(path: Path, name: str) -> Image.Image:
@@ -171,6 +182,11 @@ def _stretched(values: npt.NDArray[Any], name: str) -> UInt8Array:
     return np.rint((exact - low) * (255.0 / (high - low))).astype(np.uint8)
 
 
+def _has_grey_palette(image: Image.Image) -> bool:
+    palette = image.getpalette("RGB")
+    return palette is not None and not np.ptp(np.array(palette).reshape(-1, 3), axis=1).any()
+
+
 def _mask_values(image: Image.Image, name: str) -> npt.NDArray[Any]:
     transparent = "transparency" in image.info
     if image.mode in _WITH_ALPHA or transparent:
@@ -180,9 +196,7 @@ def _mask_values(image: Image.Image, name: str) -> npt.NDArray[Any]:
                 f"{name}: expected a mask without transparency, got an alpha channel that varies."
             )
     if image.mode in ("P", "PA"):
-        palette = np.array(image.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
-        coloured = np.ptp(palette, axis=1).any()
-        return np.array(image.getchannel(0) if coloured else image.convert("RGB").getchannel(0))
+        return np.array(image.convert("L") if _has_grey_palette(image) else image.getchannel(0))
     if image.mode in ("LA", "RGBA"):
         return np.array(image.convert(image.mode[:-1]))
     return np.array(image)

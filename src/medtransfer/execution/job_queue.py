@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from medtransfer.execution.jobs import Job
@@ -19,7 +19,7 @@ class JobQueue:
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
-        self._fresh: dict[Group, deque[Job]] = {}
+        self._fresh: OrderedDict[Group, deque[Job]] = OrderedDict()
         self._taken: dict[Group, deque[Job]] = {}
         for number, job in enumerate(jobs):
             self._fresh.setdefault(number if job.affinity is None else job.affinity, deque()).append(job)
@@ -53,7 +53,8 @@ class JobQueue:
     def give_up(self, group: Group) -> None:
         """Make a group fresh again because its worker is gone."""
         if group in self._taken:
-            self._fresh = {group: self._taken.pop(group), **self._fresh}
+            self._fresh[group] = self._taken.pop(group)
+            self._fresh.move_to_end(group, last=False)
 
     def _choose(self, warm: Group | None) -> Group | None:
         if warm is not None and warm in self._taken:

@@ -18,7 +18,7 @@ class Job:
     payload: Any = None
     """The argument; picklable."""
     affinity: str | None = None
-    """Jobs with the same affinity share caches: they go to the same worker while no other would stand idle."""
+    """Jobs with the same affinity share caches: they go to one worker while no other would stand idle."""
     timeout_s: float | None = None
     """Wall-clock seconds after which the worker is killed; None for no limit."""
 

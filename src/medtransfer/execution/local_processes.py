@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any
 
 from medtransfer.core.errors import MedtransferError, TrialError
@@ -49,12 +49,10 @@ class LocalProcesses:
             while self._queue or self._busy():
                 yield from self._assign()
                 self._refill()
-                if self._workers:
+                if self._queue or self._busy():
                     yield from self._listen()
-            idle, self._workers = (
-                [w for w in self._workers if w.ready],
-                [w for w in self._workers if not w.ready],
-            )
+            idle = [worker for worker in self._workers if worker.is_idle]
+            self._workers = [worker for worker in self._workers if not worker.is_idle]
             dismiss_all(idle)
         finally:
             for worker in self._workers:
@@ -78,13 +76,12 @@ class LocalProcesses:
                     yield from self._send(worker, admitted)
 
     def _send(self, worker: WorkerProcess, job: Job) -> Iterator[Event]:
-        yield JobStarted(job.key)
         try:
             worker.assign(job)
-        except OSError:
-            yield from self._bury(worker)
         except UNSENDABLE as error:
-            yield failure(job.key, error)
+            yield from (JobStarted(job.key), failure(job.key, error))
+        else:
+            yield JobStarted(job.key)
 
     def _listen(self) -> Iterator[Event]:
         by_handle: dict[Any, WorkerProcess] = {}
@@ -95,18 +92,14 @@ class LocalProcesses:
         for worker in dict.fromkeys(by_handle[handle] for handle in ready):
             yield from self._hear(worker)
         for worker in [worker for worker in self._busy() if worker.remaining_s() == 0.0]:
-            yield self._stop(worker)
+            if not worker.connection.poll():  # else its end may wait to be read
+                yield self._stop(worker)
 
     def _hear(self, worker: WorkerProcess) -> Iterator[Event]:
-        connection: Connection = worker.connection
-        try:
-            if not connection.poll():  # the process has ended, and all that it sent has been read
-                raise EOFError
-            message = connection.recv()
-        except (EOFError, OSError):
+        message = worker.receive()
+        if message is None:
             yield from self._bury(worker)
-            return
-        if worker.ready:
+        elif worker.ready:
             if isinstance(message, JobFinished | JobFailed):
                 worker.end_job()
             yield message
@@ -117,6 +110,7 @@ class LocalProcesses:
             raise WorkerStartError(f"worker initialiser: expected to end well, got:\n{message.traceback}")
 
     def _bury(self, worker: WorkerProcess) -> Iterator[Event]:
+        worker.await_end()
         code = self._remove(worker)
         if worker.job is not None:
             yield WorkerDied(worker.job.key, code)
@@ -124,8 +118,8 @@ class LocalProcesses:
             self._failed_starts += 1
             if self._failed_starts >= _MOST_FAILED_STARTS:
                 raise WorkerStartError(
-                    f"worker processes: expected to start, got exit code {code} {self._failed_starts} times. In a "
-                    "script of your own, put the call under 'if __name__ == \"__main__\":'."
+                    f"worker processes: expected to start, got exit code {code} {self._failed_starts} times. "
+                    "In a script of your own, put the call under 'if __name__ == \"__main__\":'."
                 )
 
     def _stop(self, worker: WorkerProcess) -> Event:

@@ -1,4 +1,4 @@
-"""How a job is carried out, in whatever process: find the function, call it, report what it yields or raises."""
+"""How a job is carried out, in whatever process: find the function, call it, report what comes of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pickle
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -43,10 +43,10 @@ def find_function(name: str) -> Callable[..., Any]:
 
 def perform(
     key: str, function: str, payload: Callable[[], Any]
-) -> Iterator[JobYielded | JobFinished | JobFailed]:
+) -> Generator[JobYielded | JobFinished | JobFailed, None, None]:
     """Carry out one job and yield its events after the start.
 
-    Whatever the job raises becomes its last event. An exception thrown in at a ``yield`` counts as the job's.
+    Whatever the job raises becomes its last event.
 
     Args:
         key: Name of the job.
@@ -54,7 +54,8 @@ def perform(
         payload: Returns the argument.
     """
     try:
-        result = find_function(function)(payload())
+        argument = payload()  # first: it is the next message of the pipe, whether the function exists or not
+        result = find_function(function)(argument)
         for value in result if inspect.isgenerator(result) else (result,):
             yield JobYielded(key, value)
     except Exception as error:  # noqa: BLE001 - a job may raise anything, and the others go on

@@ -33,8 +33,8 @@ def run_jobs(
             to leave it out without an event. This is the place to claim work that others may take too.
 
     Yields:
-        For every job that starts: JobStarted, any number of JobYielded, then JobFinished, JobFailed or WorkerDied.
-        Closing the iterator, or an exception at the place that reads it, kills the workers.
+        For every job that starts: JobStarted, any number of JobYielded, then JobFinished, JobFailed or
+        WorkerDied. Closing the iterator, or an exception where it is read, kills the workers.
 
     Raises:
         UsageError: If numbers are out of range, keys occur twice, or a time limit is set with 0 workers.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import psutil
@@ -59,17 +60,27 @@ class WorkerProcess:
         return self.ready and self.job is None
 
     def assign(self, job: Job) -> None:
-        """Send a job.
+        """Send a job; to a process that has just ended too, for :meth:`receive` will tell.
 
         Raises:
-            OSError: If the process has ended.
             TypeError, AttributeError, ValueError, PicklingError: If the payload cannot be pickled.
         """
-        payload = multiprocessing.reduction.ForkingPickler.dumps(job.payload)
+        payload = ForkingPickler.dumps(job.payload)
         self.job = job
         self._deadline = time.monotonic() + job.timeout_s if job.timeout_s is not None else float("inf")
-        self.connection.send((job.key, job.function))
-        self.connection.send_bytes(payload)
+        with contextlib.suppress(OSError):
+            self.connection.send((job.key, job.function))
+            self.connection.send_bytes(payload)
+
+    def receive(self) -> Any:
+        """Return the next message, or None when the process has ended and all that it sent has been read.
+
+        To be called when the pipe or the sentinel is ready.
+        """
+        try:
+            return self.connection.recv() if self.connection.poll() else None
+        except (EOFError, OSError):
+            return None
 
     def end_job(self) -> None:
         """Note that the job has sent its last event."""
@@ -82,20 +93,18 @@ class WorkerProcess:
 
     def kill(self) -> int | None:
         """End the process and all that it started, and return its exit code."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self._process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    child.kill()
-        self._process.kill()
-        return self.wait()
-
-    def wait(self) -> int | None:
-        """Wait for the end of a process that is ending, and return its exit code."""
+        if self._process.is_alive():
+            _kill_descendants(self._process.pid)
+            self._process.kill()
         self._process.join()
         code = self._process.exitcode
         self.connection.close()
         self._process.close()
         return code
+
+    def await_end(self) -> None:
+        """Give a process that has closed its pipe a moment to end with an exit code of its own."""
+        self._process.join(_GRACE_S)
 
     def dismiss(self) -> None:
         """Tell an idle worker that no more jobs come."""
@@ -114,6 +123,13 @@ def dismiss_all(workers: list[WorkerProcess]) -> None:
     until = time.monotonic() + _GRACE_S
     for worker in workers:
         worker.see_off(until)
+
+
+def _kill_descendants(pid: int | None) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 @contextmanager

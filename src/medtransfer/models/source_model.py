@@ -37,7 +37,7 @@ class Architecture:
     library: Literal["timm", "torchvision", "medtransfer"]
     """Who defines it."""
     builder: str
-    """The library's own name for it."""
+    """The library's own name for it; ``module:function`` for networks of this package."""
     options: tuple[tuple[str, Any], ...] = ()
     """Keyword arguments for the library's builder, as pairs."""
     trunk: str | None = None
@@ -104,6 +104,8 @@ class SourceModel:
     """Origin of the weights."""
     input: InputContract = field(default_factory=InputContract)
     """What the network expects."""
+    input_from_library: bool = False
+    """Whether the library's own configuration of the network replaces ``input`` when it is built."""
     licence: str = "unknown"
     """Licence of the weights."""
     citation: str = ""

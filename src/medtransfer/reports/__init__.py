@@ -1,1 +1,1 @@
-"""Layer 4: readings of a store: tables, figures and pages; never imports torch."""
+"""Layer 4: readings of a store as tables, figures and pages; from records and statistics, never torch."""

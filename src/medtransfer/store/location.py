@@ -70,7 +70,7 @@ def _at_address(address: str, artifacts: Path | None) -> StoreLocation:
     if chosen is None:
         raise UsageError(
             f"store {url.render_as_string(hide_password=True)}: expected a folder for prediction files "
-            f"beside a database on a server, got none. Set {ARTIFACTS_VARIABLE} to one that every runner reaches."
+            f"beside a database on a server, got none. Set {ARTIFACTS_VARIABLE} to one all runners reach."
         )
     return StoreLocation(url.set(drivername="postgresql+psycopg"), chosen.absolute(), None)
 

@@ -1,0 +1,183 @@
+"""Encoders: a source model's network with its input contract, its embedding and its feature pyramid."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from medtransfer.core.errors import UsageError, WeightsError
+from medtransfer.models.backbones import build_backbone, end_network_at
+from medtransfer.models.fixed_size import fit_to_size, has_fixed_size
+from medtransfer.models.hub_weights import contract_of
+from medtransfer.models.input_transform import InputTransform
+from medtransfer.models.key_audit import KeyAudit
+from medtransfer.models.load_weights import load_into, read_weights, refuse_used_gaps
+from medtransfer.models.pyramid import PyramidLevel, captured_maps, find_pyramid
+from medtransfer.models.source_model import InputContract, SourceModel
+
+PROBE_SIDE = 128
+"""Side in pixels of the images whose forward pass shows the structure of a network."""
+
+
+class Encoder(nn.Module):
+    """A network without task head that takes uint8 images.
+
+    Args:
+        name: Name of the source model, for messages.
+        backbone: From normalised images to embeddings, shape (N, F).
+        contract: What the backbone expects of its input.
+        embedding_size: Number of features F.
+        levels: Where its feature pyramid is found, finest first.
+        audit: Account of the loaded weights; None for random ones.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        backbone: nn.Module,
+        contract: InputContract,
+        *,
+        embedding_size: int,
+        levels: Sequence[PyramidLevel],
+        audit: KeyAudit | None = None,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.backbone = backbone
+        self.input_transform = InputTransform(contract)
+        self.input = contract
+        self.embedding_size = embedding_size
+        self.levels = tuple(levels)
+        self.audit = audit
+
+    @property
+    def pyramid_channels(self) -> tuple[int, ...]:
+        """Channels of the pyramid's levels, finest first; empty when there is no pyramid."""
+        return tuple(level.channels for level in self.levels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return embeddings.
+
+        Args:
+            images: uint8 of shape (N, 1 or 3, H, W), or floats that are already normalised.
+
+        Returns:
+            Features, shape (N, embedding_size).
+        """
+        features: Tensor = self.backbone(self.input_transform(images))
+        return features.flatten(1)
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """Return feature maps.
+
+        Args:
+            images: As for :meth:`forward`.
+
+        Returns:
+            One map of shape (N, C, h, w) per level, finest first, with strides of 2 and more.
+
+        Raises:
+            UsageError: If the network has no feature maps of several resolutions.
+        """
+        self.require_pyramid()
+        with captured_maps(self.backbone, self.levels) as maps:
+            self.backbone(self.input_transform(images))
+        return maps
+
+    def require_pyramid(self) -> None:
+        """Raise unless the network has a feature pyramid.
+
+        Raises:
+            UsageError: If it has none, as plain vision transformers.
+        """
+        if not self.levels:
+            raise UsageError(
+                f"model {self.name!r}: expected feature maps of several resolutions, got a network without. "
+                "Segment with a convolutional network or a Swin transformer."
+            )
+
+
+def build_encoder(
+    model: SourceModel, *, weights_folder: Path | None, seed: int, image_size: int | None = None
+) -> Encoder:
+    """Return the encoder of a source model, in evaluation mode, on the CPU.
+
+    Args:
+        model: What to build.
+        weights_folder: Where weights files lie; None when the model needs none.
+        seed: Seed of random weights, in [0, 2**63); without influence on pretrained ones. The global
+            random state is neither read nor changed.
+        image_size: Side in pixels of the images that will come, to adapt or refuse; None for the size
+            of the input contract.
+
+    Raises:
+        WeightsError: If the weights are missing, unsafe, damaged or made for another network; no tensor
+            of a pretrained network is ever left at its random value.
+        UsageError: If the network cannot take images of that size.
+    """
+    contract = contract_of(model)
+    backbone = build_backbone(model.architecture, contract, seed).eval()
+    audit = None
+    if model.weights is not None:
+        audit = load_into(backbone, read_weights(model, weights_folder, seed), model.weights, model.name)
+    if model.architecture.trunk is not None:
+        end_network_at(backbone, model.architecture.trunk)
+    if audit is not None:
+        refuse_used_gaps(backbone, audit, model.name)
+    fit_to_size(backbone, model.architecture, contract.size, image_size)
+    fixed_side = (image_size or contract.size) if has_fixed_size(backbone) else None
+    embedding_size = _embedding_size(model, backbone, contract, fixed_side or image_size or PROBE_SIDE)
+    return Encoder(
+        model.name,
+        backbone,
+        contract,
+        embedding_size=embedding_size,
+        levels=find_pyramid(backbone, _probe_images(contract, fixed_side or PROBE_SIDE)[:1]),
+        audit=audit,
+    ).eval()
+
+
+def state_hash(network: nn.Module) -> str:
+    """Return the SHA-256 hex digest of a network's parameters and buffers, with their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _embedding_size(model: SourceModel, backbone: nn.Module, contract: InputContract, side: int) -> int:
+    """Return the number of features, after a look at the embeddings of two generated images."""
+    try:
+        with torch.no_grad():
+            embeddings = backbone(_probe_images(contract, side)).flatten(1)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise UsageError(
+            f"model {model.name!r}: expected to take images of {side} pixels, got: {error}. Use larger ones."
+        ) from error
+    if model.weights is not None and not _differ(embeddings):
+        raise WeightsError(
+            f"model {model.name!r}: expected embeddings that depend on the image, got equal or non-finite "
+            "ones. The weights are damaged, or the input contract is wrong."
+        )
+    return int(embeddings.shape[1])
+
+
+def _differ(embeddings: Tensor) -> bool:
+    return bool(torch.isfinite(embeddings).all()) and not torch.allclose(
+        embeddings[0], embeddings[1], rtol=1e-4
+    )
+
+
+def _probe_images(contract: InputContract, side: int) -> Tensor:
+    """Return noise and a brightness ramp as the network sees them, shape (2, channels, side, side)."""
+    noise = torch.randint(
+        0, 256, (1, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    ramp = torch.linspace(0, 255, side).round().to(torch.uint8).expand(1, side, side)
+    images: Tensor = InputTransform(contract)(torch.stack([noise, ramp]))
+    return images

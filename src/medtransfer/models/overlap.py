@@ -1,0 +1,137 @@
+"""Whether a source model has seen the images of a target task; decides which results mean transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+OverlapStatus = Literal["clean", "same", "source", "unknown"]
+
+OWN_PREFIX = "own:"
+"""Start of the identifier every task on the user's own images carries."""
+PHANTOM_PREFIX = "phantom"
+"""Start of the identifiers of generated image sets."""
+
+NATURAL = frozenset(
+    {
+        *("imagenet-1k", "imagenet-21k", "imagenet-22k", "cifar10", "cifar100", "coco", "places365"),
+        *("inat2021", "inat2021-mini"),
+    }
+)
+"""Photographs of everyday scenes and nature: they share no image with any medical collection."""
+
+MEDICAL = frozenset(
+    {
+        *("bbbc051", "breastmnist", "busi", "bloodmnist", "brax", "chestmnist", "chestxray14", "chestx-ray8"),
+        *("chexpert", "covid-ct", "deepdrid", "dermamnist", "drive"),
+        *(
+            "ham10000",
+            "hippocampus-mr",
+            "isic2018",
+            "isic2019",
+            "kermany-oct",
+            "kermany-pediatric-cxr",
+            "lits",
+        ),
+        *(
+            "mimic-cxr",
+            "nct-crc-he-100k",
+            "octmnist",
+            "organamnist",
+            "organcmnist",
+            "organsmnist",
+            "padchest",
+        ),
+        *("pathmnist", "pbc-blood-cells", "pneumoniamnist", "pneumothorax-segmentation", "radimagenet"),
+        *("radnet-1m", "radnet-12m", "retinamnist", "rsna-pneumonia", "shenzhen-cxr", "tissuemnist"),
+        *("vindr-cxr", "xray-926k"),
+    }
+)
+"""Collections whose relations are written down in ``FAMILIES`` and ``UNCERTAIN``."""
+
+FAMILIES: tuple[frozenset[str], ...] = (
+    frozenset(
+        {"chestxray14", "chestx-ray8", "rsna-pneumonia", "chestmnist", "pneumothorax-segmentation"},
+    ),
+    frozenset({"busi", "breastmnist"}),
+    frozenset({"ham10000", "isic2018", "isic2019", "dermamnist"}),
+    frozenset({"lits", "organamnist", "organcmnist", "organsmnist"}),
+    frozenset({"kermany-pediatric-cxr", "pneumoniamnist"}),
+    frozenset({"kermany-oct", "octmnist"}),
+    frozenset({"nct-crc-he-100k", "pathmnist"}),
+    frozenset({"deepdrid", "retinamnist"}),
+    frozenset({"pbc-blood-cells", "bloodmnist"}),
+    frozenset({"bbbc051", "tissuemnist"}),
+)
+"""Collections of one family share images under different names."""
+
+UNCERTAIN = {
+    "radimagenet": "the sources of RadImageNet are not published",
+    "xray-926k": "the list of its thirteen chest X-ray sources is not verified",
+}
+"""Medical collections whose own sources are not fully known, and why."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """The relation between pretraining images and the images of a task."""
+
+    status: OverlapStatus
+    """``same`` collection, ``source``: shared images under another name, ``clean``, or ``unknown``."""
+    reason: str
+    """Why, as one clause for reports."""
+
+
+def overlap(pretraining_data: tuple[str, ...], objective: str, image_sets: tuple[str, ...]) -> Overlap:
+    """Return whether images used for pretraining are among those of a task.
+
+    Args:
+        pretraining_data: Identifiers of the collections the weights were trained on.
+        objective: Objective of the pretraining; ``none`` for random weights.
+        image_sets: Identifiers of the collections the task draws its images from; the mark of
+            own images counts only when nothing else is declared.
+
+    Returns:
+        The strongest relation found: ``same``, then ``source``, then ``unknown``, then ``clean``.
+
+    Example:
+        >>> overlap(("chestxray14",), "supervised", ("rsna-pneumonia",)).status
+        'source'
+    """
+    if objective == "none":
+        return Overlap("clean", "random weights have seen no images")
+    if not pretraining_data:
+        return Overlap("unknown", "the pretraining data are not declared")
+    if not image_sets:
+        return Overlap("unknown", "the task does not say which collections its images come from")
+    declared = tuple(name for name in image_sets if not name.startswith(OWN_PREFIX)) or image_sets
+    pairs = [_relation(seen, used) for seen in pretraining_data for used in declared]
+    order: tuple[OverlapStatus, ...] = ("same", "source", "unknown", "clean")
+    found = next(status for status in order if any(pair.status == status for pair in pairs))
+    return Overlap(found, _joined(pair.reason for pair in pairs if pair.status == found))
+
+
+def _relation(seen: str, used: str) -> Overlap:
+    if seen == used:
+        return Overlap("same", f"pretrained on {seen}")
+    if any(seen in family and used in family for family in FAMILIES):
+        return Overlap("source", f"{used} shares images with {seen}")
+    if seen in NATURAL or seen.startswith(PHANTOM_PREFIX) or used.startswith(PHANTOM_PREFIX):
+        return Overlap("clean", f"{seen} holds no image of {used}")
+    doubt = _doubt(seen, used)
+    return Overlap("unknown", doubt) if doubt else Overlap("clean", f"{seen} and {used} share no images")
+
+
+def _doubt(seen: str, used: str) -> str:
+    """Return why nobody can tell whether two collections share images; empty when they do not."""
+    if seen in UNCERTAIN:
+        return UNCERTAIN[seen]
+    if used.startswith(OWN_PREFIX):
+        return f"nobody said whether {used} holds images of {seen}"
+    unregistered = [name for name in (seen, used) if name not in MEDICAL and name not in NATURAL]
+    return f"{unregistered[0]} is not in the register of image collections" if unregistered else ""
+
+
+def _joined(reasons: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(reasons))

@@ -1,0 +1,107 @@
+"""Where weights files lie and what their content hashes are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlparse
+
+from medtransfer.core.errors import WeightsError
+from medtransfer.core.fingerprints import hash_file
+from medtransfer.models.source_model import SourceModel, WeightsFile
+
+RANDOM = "random"
+HUB_PREFIX = "hub:"
+
+
+def weights_hash(model: SourceModel, weights_folder: Path | None) -> str:
+    """Return what identifies the weights a model starts from.
+
+    Returns:
+        ``random``, ``hub:<identifier>`` for weights a library downloads, or the SHA-256 hex digest
+        of the weights file.
+
+    Raises:
+        WeightsError: If the file is missing or is not the declared one.
+    """
+    if model.weights is None:
+        return RANDOM
+    if model.weights.hub is not None:
+        return HUB_PREFIX + model.weights.hub
+    return file_hash(locate_weights(model, weights_folder))
+
+
+def locate_weights(model: SourceModel, weights_folder: Path | None) -> Path:
+    """Return the path of a model's weights file, after checking its digest where one is declared.
+
+    The file is looked for by name in the weights folder, one level below it, and, for models
+    declared with a path, at that path.
+
+    Raises:
+        WeightsError: If it is nowhere, if several files have its name, or if its digest is wrong.
+    """
+    if model.weights is None or model.weights.hub is not None:
+        raise WeightsError(f"model {model.name!r}: expected weights in a file, got none declared.")
+    found = list(_candidates(weights_file_name(model.weights), weights_folder))
+    if not found:
+        raise WeightsError(_absent(model, model.weights, weights_folder))
+    return _the_right_one(model, model.weights.sha256, found)
+
+
+def weights_file_name(weights: WeightsFile) -> str:
+    """Return the declared file name or path, or the last part of the download address.
+
+    Raises:
+        WeightsError: If neither is declared.
+    """
+    name = weights.file or PurePosixPath(urlparse(weights.url or "").path).name
+    if not name:
+        raise WeightsError("weights: expected a file name or an address that ends in one, got neither.")
+    return name
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 hex digest of a file; unchanged files are read once per process."""
+    facts = path.stat()
+    return _hash_of(path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _hash_of(path: Path, size: int, modified_ns: int, changed_ns: int) -> str:  # noqa: ARG001 (part of the key)
+    return hash_file(path)
+
+
+def _candidates(name: str, folder: Path | None) -> Iterator[Path]:
+    places = [Path(name)] if len(Path(name).parts) > 1 else []
+    if folder is not None and not Path(name).is_absolute():
+        below = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        places = [folder / name, *(path / name for path in below), *places]
+    seen = dict.fromkeys(path.resolve() for path in places if path.is_file())
+    yield from seen
+
+
+def _the_right_one(model: SourceModel, sha256: str | None, found: list[Path]) -> Path:
+    if sha256 is None:
+        if len(found) > 1:
+            listed = ", ".join(str(path) for path in found[:5])
+            raise WeightsError(
+                f"model {model.name!r}: expected one weights file of its name, got {len(found)}: {listed}. "
+                "Remove the others or declare sha256."
+            )
+        return found[0]
+    right = [path for path in found if file_hash(path) == sha256]
+    if not right:
+        raise WeightsError(
+            f"model {model.name!r}: expected weights with SHA-256 {sha256}, got {file_hash(found[0])} in "
+            f"{found[0]}. The file is damaged or another one; get it again."
+        )
+    return right[0]
+
+
+def _absent(model: SourceModel, weights: WeightsFile, folder: Path | None) -> str:
+    name = weights_file_name(weights)
+    where = f"no such file in {folder} or one level below" if folder else "no weights folder"
+    source = f" Its source is {weights.url}." if weights.url else ""
+    step = f"Put it into {folder}" if folder else "Name its folder with --weights or MEDTRANSFER_WEIGHTS"
+    return f"model {model.name!r}: expected the weights file {name!r}, got {where}. {step}.{source}"

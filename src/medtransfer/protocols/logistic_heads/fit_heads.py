@@ -1,0 +1,191 @@
+"""One call from embeddings and labels of a training subset to the scores of every strength."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medtransfer.core.errors import ShapeError
+from medtransfer.core.task_kind import TaskKind
+from medtransfer.protocols.logistic_heads.binary_path import fit_binary_path
+from medtransfer.protocols.logistic_heads.geometry import Geometry, build_geometry
+from medtransfer.protocols.logistic_heads.softmax_grid import fit_softmax_grid
+from medtransfer.protocols.logistic_heads.standardisation import Standardisation
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeadFit:
+    """How the solution of one strength was reached; for several heads, the worst of them."""
+
+    steps: int
+    """Most steps any head took."""
+    gradient_norm: float
+    """Largest Euclidean norm of the gradient of ``mean(log loss) + |w|^2 / (2 C n)``, intercept included."""
+    converged: bool
+    """Whether every head reached its tolerance."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class LogisticHeads:
+    """The heads of one training subset for S strengths and C classes."""
+
+    kind: TaskKind
+    """Binary, multi-class or multi-label."""
+    strengths: tuple[float, ...]
+    """Inverse regularisation C, ascending: the first is the strongest regularisation."""
+    standardisation: Standardisation
+    """Of the training subset."""
+    weights: FloatArray
+    """(S, H, d') for the d' kept features; H = 1 for binary tasks, else C; 0 for classes without a head."""
+    intercepts: FloatArray
+    """(S, H); minus infinity for a class an exclusive task's subset does not show."""
+    fits: tuple[HeadFit, ...]
+    """One per strength."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know, such as classes without cases."""
+
+    def probabilities(self, features: npt.NDArray[Any]) -> FloatArray:
+        """Return the probabilities of each strength.
+
+        Args:
+            features: Raw embeddings, shape (m, d).
+
+        Returns:
+            (S, m, C); two columns for binary tasks; rows sum to 1 unless multi-label.
+        """
+        strengths, heads, columns = self.weights.shape
+        scores = self.standardisation(features) @ self.weights.reshape(strengths * heads, columns).T
+        scores = scores.reshape(len(features), strengths, heads).transpose(1, 0, 2) + self.intercepts[:, None]
+        if self.kind is TaskKind.MULTI_CLASS:
+            powers = np.exp(scores - scores.max(axis=2, keepdims=True))
+            return np.asarray(powers / powers.sum(axis=2, keepdims=True))
+        positive = _sigmoid(scores)
+        if self.kind is TaskKind.MULTI_LABEL:
+            return positive
+        return np.concatenate([_sigmoid(-scores), positive], axis=2)
+
+
+def fit_heads(
+    features: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    kind: TaskKind,
+    classes: Sequence[str],
+    strengths: Sequence[float],
+) -> LogisticHeads:
+    """Fit L2-regularised logistic regression for every strength, each at its minimum.
+
+    The objective is scikit-learn's, ``C * sum(log loss) + |w|^2 / 2`` with a free intercept, on features
+    standardised by these cases. Binary tasks get one head, multi-label tasks one per class, exclusive
+    classes a softmax. A class that all or none of the cases have gets a constant score, its share of
+    the cases, because logistic regression has no minimum there.
+
+    Args:
+        features: Raw embeddings of the training subset, shape (n, d).
+        labels: (n,) class numbers, or (n, C) zeros and ones for multi-label.
+        kind: A classification kind.
+        classes: C class names.
+        strengths: Inverse regularisation C, positive, strictly ascending.
+
+    Raises:
+        ShapeError: If the strengths are not positive and ascending, or the arrays disagree on n.
+    """
+    if not len(strengths) or min(strengths) <= 0 or any(np.diff(strengths) <= 0):
+        raise ShapeError(f"strengths: expected positive numbers in rising order, got {list(strengths)!r}.")
+    if len(features) != len(labels) or not len(labels):
+        raise ShapeError(
+            f"labels: expected one for each of {len(features)} training cases, got {len(labels)}."
+        )
+    standardisation = Standardisation.of(features)
+    inputs = standardisation(features)
+    grid = tuple(float(strength) for strength in strengths)
+    if kind is TaskKind.MULTI_CLASS:
+        fitted = _fit_softmax(inputs, labels, classes, grid)
+    else:
+        truth = labels[:, None] if kind is TaskKind.BINARY else labels
+        fitted = _fit_separate(inputs, truth.astype(np.float64), classes[-truth.shape[1] :], grid)
+    return LogisticHeads(kind, grid, standardisation, *fitted)
+
+
+_Fitted = tuple[FloatArray, FloatArray, tuple[HeadFit, ...], tuple[str, ...]]
+
+
+def _fit_separate(
+    inputs: FloatArray, truth: FloatArray, names: Sequence[str], strengths: tuple[float, ...]
+) -> _Fitted:
+    """Fit one head per column of the truth."""
+    geometry = build_geometry(inputs)
+    weights = np.zeros((len(strengths), truth.shape[1], inputs.shape[1]))
+    intercepts = np.zeros(weights.shape[:2])
+    fits = [HeadFit(steps=0, gradient_norm=0.0, converged=True)] * len(strengths)
+    notes = []
+    for column, name in enumerate(names):
+        share = float(truth[:, column].mean())
+        if share in {0.0, 1.0}:
+            intercepts[:, column] = np.inf if share else -np.inf
+            notes.append(
+                f"constant score {share:.0f} for {name!r}: {_all_or_none(share)} training case has it"
+            )
+            continue
+        fitted = _fit_column(geometry, truth[:, column], strengths)
+        weights[:, column], intercepts[:, column] = fitted[0], fitted[1]
+        fits = [_worse(first, second) for first, second in zip(fits, fitted[2], strict=True)]
+    return weights, intercepts, tuple(fits), tuple(notes)
+
+
+def _fit_column(
+    geometry: Geometry, targets: FloatArray, strengths: tuple[float, ...]
+) -> tuple[FloatArray, FloatArray, list[HeadFit]]:
+    heads = fit_binary_path(geometry, np.ascontiguousarray(targets), strengths)
+    fits = [HeadFit(head.steps, head.gradient_norm, head.converged) for head in heads]
+    weights = geometry.weights(np.stack([head.vector for head in heads]))
+    return weights, np.array([head.intercept for head in heads]), fits
+
+
+def _fit_softmax(
+    inputs: FloatArray, labels: npt.NDArray[Any], classes: Sequence[str], strengths: tuple[float, ...]
+) -> _Fitted:
+    """Fit a softmax over the classes that occur; the others get probability 0."""
+    present = np.unique(labels)
+    weights = np.zeros((len(strengths), len(classes), inputs.shape[1]))
+    intercepts = np.full(weights.shape[:2], -np.inf)
+    absent = [name for number, name in enumerate(classes) if number not in present]
+    notes = tuple(f"constant score 0 for {name!r}: no training case has it" for name in absent)
+    if len(present) == 1:
+        intercepts[:, present] = 0.0
+        return weights, intercepts, (HeadFit(0, 0.0, converged=True),) * len(strengths), notes
+    truth = (labels[:, None] == present).astype(np.float64)
+    heads = fit_softmax_grid(inputs, truth, np.array(strengths))
+    weights[:, present], intercepts[:, present] = heads.weights, heads.intercepts
+    fits = tuple(
+        HeadFit(int(steps), float(norm), bool(converged))
+        for steps, norm, converged in zip(heads.steps, heads.gradient_norms, heads.converged, strict=True)
+    )
+    return weights, intercepts, fits, notes
+
+
+def _worse(first: HeadFit, second: HeadFit) -> HeadFit:
+    return HeadFit(
+        max(first.steps, second.steps),
+        max(first.gradient_norm, second.gradient_norm),
+        first.converged and second.converged,
+    )
+
+
+def _all_or_none(share: float) -> str:
+    return "every" if share else "no"
+
+
+def _sigmoid(scores: FloatArray) -> FloatArray:
+    from scipy.special import expit
+
+    return np.asarray(expit(scores), dtype=np.float64)

@@ -1,0 +1,224 @@
+"""Softmax heads of exclusive classes, all strengths at once: L-BFGS in the eigenbasis of the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+
+FloatArray = npt.NDArray[np.float64]
+
+TOLERANCE = 1e-6
+"""Proven distance to the minimum at which a head counts as converged, as a share of the objective or of
+what it has fallen below that of the class shares alone, whichever is smaller."""
+MOST_STEPS = 1000
+"""Steps before a head counts as not converged."""
+MEMORY = 10
+"""Pairs of steps and gradient changes L-BFGS keeps."""
+NEGLIGIBLE_EIGENVALUE = 1e-12
+"""Directions in which the features have less than this share of their greatest spread are left out."""
+BACKTRACKS = 40
+"""Most halvings of one step."""
+
+
+@dataclass(frozen=True)
+class SoftmaxHeads:
+    """Heads of S strengths."""
+
+    weights: FloatArray
+    """(S, K, d); sums to 0 over the classes."""
+    intercepts: FloatArray
+    """(S, K)."""
+    gradient_norms: FloatArray
+    """(S,) Euclidean norm of the gradient of ``mean(log loss) + |w|^2 / (2 C n)``."""
+    steps: npt.NDArray[np.int64]
+    """(S,) steps taken."""
+    converged: npt.NDArray[np.bool_]
+    """(S,) whether the tolerance was reached."""
+
+
+def fit_softmax_grid(features: FloatArray, truth: FloatArray, strengths: FloatArray) -> SoftmaxHeads:
+    """Return the heads of each strength, at the minimum of ``C * sum(log loss) + |w|^2 / 2``.
+
+    The penalty alone curves the objective by 1 in every weight, so half the squared gradient bounds the
+    distance to the minimum; this is what the tolerance is compared with.
+
+    Args:
+        features: (n, d), columns of mean 0.
+        truth: One column per class, 1 where a case has it, shape (n, K), no column empty.
+        strengths: Inverse regularisation C, positive, shape (S,).
+
+    Reference:
+        Liu and Nocedal, "On the limited memory BFGS method for large scale optimization",
+        Mathematical Programming 45, 1989.
+    """
+    basis, eigenvalues = _eigenbasis(features)
+    grid = _Grid(features @ basis, eigenvalues, truth, strengths)
+    grid.run()
+    weights = grid.point[:, :, :-1] @ basis.T
+    gradient, _ = grid.gradient(np.arange(len(strengths)))
+    norms = np.linalg.norm(gradient, axis=(1, 2)) / (strengths * len(features))
+    return SoftmaxHeads(weights, grid.point[:, :, -1], norms, grid.steps, grid.converged)
+
+
+def _eigenbasis(features: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return directions (d, r) in which the features are uncorrelated, and their sums of squares (r,)."""
+    cases, columns = features.shape
+    if columns == 0:
+        return np.zeros((0, 0)), np.zeros(0)
+    by_case = cases < columns
+    gram = features @ features.T if by_case else features.T @ features
+    eigenvalues, vectors = scipy.linalg.eigh(gram, driver="evd", check_finite=False)
+    kept = eigenvalues > NEGLIGIBLE_EIGENVALUE * eigenvalues[-1]
+    eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
+    return features.T @ (vectors / np.sqrt(eigenvalues)) if by_case else vectors, eigenvalues
+
+
+class _Grid:
+    """Points, scores and memories of all strengths; those that have converged are left alone."""
+
+    def __init__(
+        self, features: FloatArray, eigenvalues: FloatArray, truth: FloatArray, strengths: FloatArray
+    ) -> None:
+        cases, classes = truth.shape
+        self._inputs = np.column_stack([features, np.ones(cases)])
+        self._spreads = np.append(eigenvalues, cases)
+        self._penalty = np.append(np.ones(len(eigenvalues)), 0.0)
+        self._truth = np.ascontiguousarray(truth.T)
+        self._strengths = strengths
+        self.point = np.zeros((len(strengths), classes, len(self._penalty)))
+        self.point[:, :, -1] = np.log(truth.mean(axis=0)) - np.log(truth.mean(axis=0)).mean()
+        self._scores = self.point @ self._inputs.T
+        self.steps = np.zeros(len(strengths), dtype=np.int64)
+        self.converged = np.zeros(len(strengths), dtype=np.bool_)
+        self._memory: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+
+    def run(self) -> None:
+        """Step until every strength has converged or cannot go on."""
+        active = np.arange(len(self._strengths))
+        gradient, spread = self.gradient(active)
+        start = objective = self._objective(active, self.point, self._scores)
+        stuck = np.zeros(len(active), dtype=np.bool_)
+        for _ in range(MOST_STEPS):
+            allowed = TOLERANCE * np.minimum(objective, start[active] - objective)
+            done = self._distance(gradient, spread, active) <= allowed
+            self.converged[active[done]] = True
+            going = ~(done | stuck)
+            if not going.any():
+                return
+            if not going.all():
+                active, gradient, spread, objective = (
+                    active[going],
+                    gradient[going],
+                    spread[going],
+                    objective[going],
+                )
+                self._memory = [(s[going], c[going], p[going]) for s, c, p in self._memory]
+            direction = self._direction(gradient, self._strengths[active], spread)
+            step, length, objective = self._search(active, direction, gradient, objective)
+            stuck = length == 0
+            self.steps[active] += 1
+            before = gradient
+            gradient, spread = self.gradient(active)
+            self._remember(step, gradient - before)
+
+    def gradient(self, rows: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+        """Return gradients (A, K, r + 1) and mean curvatures of the loss per score (A,)."""
+        chances = _softmax(self._scores[rows])
+        spread = (chances * (1 - chances)).mean(axis=(1, 2))
+        slopes = (chances - self._truth) * self._strengths[rows, None, None]
+        return slopes @ self._inputs + self.point[rows] * self._penalty, spread
+
+    def _distance(self, gradient: FloatArray, spread: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
+        """Return half the squared gradient, the intercepts' part by the curvature of their own, (A,)."""
+        curvature = self._strengths[rows] * spread * self._spreads[-1]
+        of_intercepts = (gradient[:, :, -1] ** 2).sum(axis=1) / curvature
+        return np.asarray((_squares(gradient * self._penalty) + of_intercepts) / 2)
+
+    def _direction(self, gradient: FloatArray, strengths: FloatArray, spread: FloatArray) -> FloatArray:
+        """Return the L-BFGS direction; the first guess at the Hessian is diagonal in the eigenbasis."""
+        direction = -gradient
+        shares = []
+        for step, change, product in reversed(self._memory):
+            share = _dots(step, direction) * product
+            shares.append(share)
+            direction -= share[:, None, None] * change
+        curvature = (strengths * spread)[:, None] * self._spreads + self._penalty
+        direction /= curvature[:, None, :]
+        for (step, change, product), share in zip(self._memory, reversed(shares), strict=True):
+            direction += step * (share - _dots(change, direction) * product)[:, None, None]
+        return direction
+
+    def _search(
+        self,
+        rows: npt.NDArray[np.intp],
+        direction: FloatArray,
+        gradient: FloatArray,
+        objective: FloatArray,
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Move each strength along its direction; return steps, their lengths and the new objectives."""
+        point, scores = self.point[rows], self._scores[rows]
+        along = direction @ self._inputs.T
+        slope = _dots(gradient, direction)
+        length = self._newton_length(rows, point, scores, direction, along)
+        length = np.where(slope < 0, length, 0.0)
+        for _ in range(BACKTRACKS):
+            after = self._objective(
+                rows, point + length[:, None, None] * direction, scores + length[:, None, None] * along
+            )
+            enough = after <= objective * (1 + 1e-14) + 1e-4 * length * slope
+            if enough.all():
+                break
+            length = np.where(enough, length, length / 2)
+        length = np.where(enough, length, 0.0)
+        step = length[:, None, None] * direction
+        self.point[rows] = point + step
+        self._scores[rows] = scores + length[:, None, None] * along
+        return step, length, np.where(enough, after, objective)
+
+    def _newton_length(
+        self,
+        rows: npt.NDArray[np.intp],
+        point: FloatArray,
+        scores: FloatArray,
+        direction: FloatArray,
+        along: FloatArray,
+    ) -> FloatArray:
+        """Return one Newton step along the line from length 1, kept within a factor of 10."""
+        chances = _softmax(scores + along)
+        mean = (chances * along).sum(axis=1, keepdims=True)
+        strengths = self._strengths[rows]
+        slope = strengths * ((chances - self._truth) * along).sum(axis=(1, 2))
+        slope += _dots((point + direction) * self._penalty, direction)
+        curvature = strengths * (chances * (along - mean) ** 2).sum(axis=(1, 2))
+        curvature += _squares(direction * self._penalty)
+        return np.asarray(np.clip(1 - slope / np.maximum(curvature, 1e-300), 0.1, 10.0))
+
+    def _objective(self, rows: npt.NDArray[np.intp], point: FloatArray, scores: FloatArray) -> FloatArray:
+        top = scores.max(axis=1)
+        loss = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top - (scores * self._truth).sum(axis=1)
+        return np.asarray(
+            self._strengths[rows] * loss.sum(axis=1) + _squares(point * self._penalty) / 2, dtype=np.float64
+        )
+
+    def _remember(self, step: FloatArray, change: FloatArray) -> None:
+        product = _dots(step, change)
+        usable = product > 0
+        inverse = np.where(usable, 1 / np.where(usable, product, 1.0), 0.0)
+        self._memory = [*self._memory, (step, change, inverse)][-MEMORY:]
+
+
+def _softmax(scores: FloatArray) -> FloatArray:
+    """Return probabilities over axis 1."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _dots(first: FloatArray, second: FloatArray) -> FloatArray:
+    return np.asarray(np.einsum("akr,akr->a", first, second))
+
+
+def _squares(values: FloatArray) -> FloatArray:
+    return _dots(values, values)

@@ -1,0 +1,40 @@
+"""What every protocol that trains a network checks before and records after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from medtransfer.core.errors import TrialError
+from medtransfer.protocols.transfer_protocol import Bench, TransferRequest
+from medtransfer.training.fit_network import FitResult
+from medtransfer.training.recipe import TrainingRecipe
+from medtransfer.training.training_data import TrainingData
+
+
+def require_training_cases(bench: Bench, request: TransferRequest) -> None:
+    """Refuse to train on a single case, which batch normalisation cannot.
+
+    Raises:
+        TrialError: If there are fewer than 2 training cases.
+    """
+    if len(request.train) < 2:
+        raise TrialError(
+            "too_few_cases",
+            f"task {bench.task!r}: expected at least 2 training cases to train on, got {len(request.train)}. "
+            "Use a larger label fraction.",
+        )
+
+
+def training_facts(
+    network: nn.Module, fitted: FitResult, data: TrainingData, recipe: TrainingRecipe
+) -> dict[str, Any]:
+    """Return facts of a training for the record, as JSON values."""
+    return {
+        **fitted.facts,
+        "batch_size": data.batch_size,
+        "precision": recipe.precision,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "trained_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
+    }

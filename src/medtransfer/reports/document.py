@@ -1,0 +1,96 @@
+"""A report as data: sections of paragraphs, notices, tables and charts, before any renderer sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from medtransfer.reports.figures.chart import Chart
+from medtransfer.reports.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """One paragraph of text."""
+
+    text: str
+    """Plain text."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a reader must not miss."""
+
+    level: Literal["note", "caution", "warning"]
+    """``note``: good to know; ``caution``: changes how to read results; ``warning``: something went wrong."""
+    text: str
+    """Plain text."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Short facts shown side by side."""
+
+    entries: tuple[tuple[str, str], ...]
+    """Name and value."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms, each with its explanation."""
+
+    entries: tuple[tuple[str, str], ...]
+    """Term and explanation."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Text of a file, letter by letter."""
+
+    title: str
+    """What it is."""
+    text: str
+    """The text, with its line ends."""
+
+
+Part = Paragraph | Notice | Facts | Terms | Listing | Table | Chart
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report under a heading."""
+
+    id: str
+    """Anchor, unique in the report."""
+    title: str
+    """Heading."""
+    parts: tuple[Part, ...] = ()
+    """Content."""
+    sections: tuple[Section, ...] = ()
+    """Subsections."""
+    folded: bool = False
+    """Whether it is closed until a reader opens it."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole report."""
+
+    title: str
+    """Name of the study."""
+    subtitle: str
+    """One line about it."""
+    sections: tuple[Section, ...]
+    """Content."""
+
+    def charts(self) -> Iterator[Chart]:
+        """Yield all charts in reading order."""
+        for section in self.sections:
+            yield from _charts(section)
+
+
+def _charts(section: Section) -> Iterator[Chart]:
+    yield from (part for part in section.parts if isinstance(part, Chart))
+    for subsection in section.sections:
+        yield from _charts(subsection)

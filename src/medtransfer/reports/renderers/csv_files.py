@@ -1,0 +1,173 @@
+"""The report as CSV: a row per number and a row per trial; the same store gives the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from medtransfer.reports.cells import Cell
+from medtransfer.reports.estimates import Estimate, Slot
+from medtransfer.reports.evidence import fact, model_key, settings_hash, task_key
+from medtransfer.reports.rows import RowReading
+from medtransfer.reports.study_reading import StudyReading
+from medtransfer.reports.subjects import ReportModel, ReportTask
+from medtransfer.store.records import Record
+
+_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+
+RESULT_COLUMNS = (
+    *("study", "task", "task_kind", "phantom", "data_hash", "protocol", "settings_hash", "label_fraction"),
+    *("model", "weights_hash", "overlap", "metric", "primary", "checkpoint", "split", "planned", "failed"),
+    *("undefined", "n", "mean", "std", "low", "high", "interval", "patients", "standing", "adjusted_p"),
+)
+"""Columns of the results file."""
+RUN_COLUMNS = (
+    *("study", "task", "task_kind", "phantom", "data_hash", "protocol", "settings_hash", "label_fraction"),
+    *("model", "weights_hash", "overlap", "repetition", "fingerprint", "state", "reason", "train_cases"),
+)
+"""Columns of the runs file before its metrics."""
+
+
+def render_results_csv(reading: StudyReading) -> str:
+    """Return one row per task, protocol, settings, fraction, model, metric, checkpoint and split.
+
+    Numbers are the shortest text that reads back as the same number; nulls are empty. Cells whose
+    model was pretrained on the task's images have no numbers. Nothing depends on time or place.
+    """
+    rows = [row for _, found, cell in reading.cells() for row in _result_rows(reading, found, cell)]
+    return _text(RESULT_COLUMNS, sorted(rows, key=_order))
+
+
+def render_runs_csv(reading: StudyReading) -> str:
+    """Return one row per trial with every metric as ``<split>.<checkpoint>.<metric>``."""
+    metrics = sorted({name for record in reading.records for name in _metrics(record)})
+    rows = [_run_row(reading, record) for record in reading.records]
+    return _text((*RUN_COLUMNS, *metrics), sorted(rows, key=_order))
+
+
+def read_rows(text: str) -> list[dict[str, str]]:
+    r"""Return the rows of one of these files, with guarded texts as they were.
+
+    Example:
+        >>> read_rows("model,mean\n'=cmd(),0.5\n")
+        [{'model': '=cmd()', 'mean': '0.5'}]
+    """
+    table = csv.DictReader(io.StringIO(text, newline=""))
+    return [{name: unguarded(value) for name, value in row.items()} for row in table]
+
+
+def guarded(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: an apostrophe in front where it could.
+
+    Example:
+        >>> guarded("=1+1"), guarded("resnet50"), unguarded(guarded("'a"))
+        ("'=1+1", 'resnet50', "'a")
+    """
+    return f"'{text}" if text.lstrip(" ").startswith(_DANGEROUS) else text
+
+
+def unguarded(text: str) -> str:
+    """Return the text that :func:`guarded` was given."""
+    return text[1:] if text.startswith("'") and text[1:].lstrip(" ").startswith(_DANGEROUS) else text
+
+
+def _result_rows(reading: StudyReading, row: RowReading, cell: Cell) -> Iterator[dict[str, Any]]:
+    task, model = reading.tasks[cell.place.task], reading.models[cell.place.model]
+    ends = {"planned": len(cell.records), "failed": cell.failed, "overlap": cell.overlap}
+    shared = _subject(reading, task, model, cell.records[0]) | ends
+    slots = {Slot(metric.name): None for metric in task.metrics} | dict.fromkeys(cell.estimates)
+    for slot in slots:
+        primary = slot == Slot(task.primary.name)
+        numbers = _numbers(cell.estimates.get(slot)) | (_comparison(row, model) if primary else {})
+        names = {"metric": slot.metric, "checkpoint": slot.checkpoint, "split": slot.split}
+        yield shared | names | {"primary": slot.metric == task.primary.name} | numbers
+
+
+def _numbers(estimate: Estimate | None) -> dict[str, Any]:
+    if estimate is None:
+        return {"n": 0, "interval": "none"}
+    return {
+        "undefined": estimate.undefined,
+        "n": estimate.n,
+        "mean": estimate.mean,
+        "std": estimate.std,
+        "low": estimate.low,
+        "high": estimate.high,
+        "interval": estimate.over or "none",
+        "patients": estimate.patients,
+    }
+
+
+def _comparison(row: RowReading, model: ReportModel) -> dict[str, Any]:
+    if row.ties is None or model.label not in row.ties.family:
+        return {}
+    return {"standing": row.ties.standing(model.label), "adjusted_p": row.ties.adjusted_p.get(model.label)}
+
+
+def _run_row(reading: StudyReading, record: Record) -> dict[str, Any]:
+    task, model = reading.tasks[task_key(record)], reading.models[model_key(record)]
+    facts = {
+        "overlap": fact(record, "overlap", "unknown"),
+        "repetition": record.description.repetition,
+        "fingerprint": record.description.fingerprint,
+        "state": record.state.value,
+        "reason": record.reason,
+        "train_cases": record.outcome.train_cases if record.outcome else None,
+    }
+    return _subject(reading, task, model, record) | facts | _metrics(record)
+
+
+def _subject(reading: StudyReading, task: ReportTask, model: ReportModel, record: Record) -> dict[str, Any]:
+    return {
+        "study": reading.study,
+        "task": task.name,
+        "task_kind": task.kind.value,
+        "phantom": task.phantom,
+        "data_hash": task.data_hash,
+        "protocol": record.description.protocol,
+        "settings_hash": settings_hash(record),
+        "label_fraction": record.description.label_fraction,
+        "model": model.label,
+        "weights_hash": model.weights_hash,
+    }
+
+
+def _metrics(record: Record) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for place, values in (record.outcome.metrics if record.outcome else {}).items():
+        split, _, checkpoint = place.partition("/")
+        for name, value in values.items():
+            found[f"{split}.{checkpoint or 'best'}.{name}"] = value["value"]
+    return found
+
+
+def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    names = ("task", "data_hash", "protocol", "settings_hash")
+    more = ("model", "weights_hash", "metric", "checkpoint", "split")
+    return (
+        *(str(row[name]) for name in names),
+        -row["label_fraction"],
+        *(str(row.get(name, "")) for name in more),
+        row.get("repetition", 0),
+        row.get("fingerprint", ""),
+    )
+
+
+def _text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([guarded(name) for name in columns])
+    writer.writerows([_value(row.get(name)) for name in columns] for row in rows)
+    return buffer.getvalue()
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    return guarded(str(value).encode("utf-8", "backslashreplace").decode())

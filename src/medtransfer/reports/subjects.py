@@ -1,0 +1,192 @@
+"""What rows, columns and sections of a report are about: tasks, source models, protocols with settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medtransfer.core.task_kind import TaskKind
+from medtransfer.metrics.declared_metrics import Metric, metrics
+from medtransfer.reports.disclosure import hide_places, without_places
+from medtransfer.reports.evidence import fact, model_key, settings_hash, task_key
+from medtransfer.reports.phrases import setting, settings, short_hash
+from medtransfer.reports.printable import one_line
+from medtransfer.store.records import Record
+
+_MOST_SETTINGS_IN_LABEL = 3
+
+
+@dataclass(frozen=True)
+class ReportTask:
+    """A target task as a report shows it."""
+
+    key: str
+    """Identity: name, data and metrics."""
+    name: str
+    """Registry name."""
+    label: str
+    """Name for people; says so when the images are generated, and which data when there are two versions."""
+    facts: Mapping[str, Any]
+    """What the trials say of it, without places on a machine."""
+
+    @property
+    def kind(self) -> TaskKind:
+        """What is predicted."""
+        return TaskKind(self.facts["kind"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return tuple(self.facts["classes"])
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All its metrics, the primary one first."""
+        primary = self.facts["primary_metric"]
+        return tuple(metrics.get(name) for name in dict.fromkeys([primary, *self.facts["metrics"]]))
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that selects on validation and is shown first."""
+        return self.metrics[0]
+
+    @property
+    def phantom(self) -> bool:
+        """Whether its images are generated."""
+        return bool(self.facts.get("phantom", False))
+
+    @property
+    def data_hash(self) -> str:
+        """Digest of its images, labels and splits."""
+        return str(self.facts.get("data_hash", ""))
+
+
+@dataclass(frozen=True)
+class ReportModel:
+    """A source model as a report shows it."""
+
+    key: str
+    """Identity: name and weights."""
+    label: str
+    """Name for people."""
+    facts: Mapping[str, Any]
+    """What the trials say of it."""
+
+    @property
+    def weights_hash(self) -> str:
+        """Digest of its weights, or ``random``."""
+        return str(self.facts.get("weights_hash", ""))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A protocol with its settings: what one results table has in common."""
+
+    protocol: str
+    """Registry name."""
+    label: str
+    """Protocol, and the settings in which it differs from other blocks of the protocol."""
+    settings: Mapping[str, Mapping[str, Any]]
+    """Resolved parameters by kind of task; one protocol may resolve otherwise for masks than for labels."""
+    hashes: frozenset[str]
+    """Digests of these settings."""
+
+    def settings_text(self) -> str:
+        """Return all parameters as text, those of a kind of task under its name where kinds differ."""
+        by_text: dict[str, list[str]] = {}
+        for kind, values in self.settings.items():
+            by_text.setdefault(settings(values), []).append(kind)
+        if len(by_text) == 1:
+            return next(iter(by_text)) or "none"
+        return ". ".join(f"{', '.join(kinds)}: {text}" for text, kinds in by_text.items())
+
+
+def read_tasks(records: Iterable[Record]) -> tuple[ReportTask, ...]:
+    """Return the tasks in the order in which the records name them."""
+    firsts = _firsts(records, task_key)
+    repeated = Counter(record.description.task for record in firsts.values())
+    return tuple(_task(key, record, repeated[record.description.task] > 1) for key, record in firsts.items())
+
+
+def read_models(records: Iterable[Record]) -> tuple[ReportModel, ...]:
+    """Return the source models in the order in which the records name them."""
+    firsts = _firsts(records, model_key)
+    names = [one_line(hide_places(record.description.model)) for record in firsts.values()]
+    hashes = [short_hash(str(fact(record, "weights_hash", ""))) for record in firsts.values()]
+    labels = _distinct(_distinct(names, [f" [{digest}]" for digest in hashes]))
+    facts = ("weights_hash", "pretraining", "architecture")
+    return tuple(
+        ReportModel(key, label, {name: fact(record, name) for name in facts})
+        for label, (key, record) in zip(labels, firsts.items(), strict=True)
+    )
+
+
+def read_blocks(records: Iterable[Record]) -> tuple[Block, ...]:
+    """Return the protocols with their settings, in the order in which the records name them.
+
+    A protocol that has one set of parameters per kind of task is one block. Where a kind has
+    several, nothing says which of them belongs with which of another kind: each is a block.
+    """
+    found: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
+    for record in records:
+        d = record.description
+        by_kind = found.setdefault(d.protocol, {}).setdefault(str(d.facts["kind"]), {})
+        by_kind.setdefault(settings_hash(record), d.settings)
+    return tuple(block for protocol, by_kind in found.items() for block in _blocks(protocol, by_kind))
+
+
+def _firsts(records: Iterable[Record], key: Any) -> dict[str, Record]:
+    firsts: dict[str, Record] = {}
+    for record in records:
+        firsts.setdefault(key(record), record)
+    return firsts
+
+
+def _task(key: str, record: Record, repeated: bool) -> ReportTask:
+    facts = without_places(record.description.facts)
+    name = one_line(hide_places(record.description.task))
+    marks = ["phantom"] if facts.get("phantom") else []
+    if repeated:
+        marks.append(f"data {key[:8]}")
+    label = f"{name} ({', '.join(marks)})" if marks else name
+    return ReportTask(key=key, name=name, label=label, facts=facts)
+
+
+def _blocks(protocol: str, by_kind: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Block]:
+    if all(len(choices) == 1 for choices in by_kind.values()):
+        chosen = {kind: without_places(dict(next(iter(c.values())))) for kind, c in by_kind.items()}
+        return [
+            Block(protocol, protocol, chosen, frozenset(digest for c in by_kind.values() for digest in c))
+        ]
+    kinds: dict[str, list[str]] = {}
+    values: dict[str, Mapping[str, Any]] = {}
+    for kind, choices in by_kind.items():
+        for digest, chosen_settings in choices.items():
+            kinds.setdefault(digest, []).append(kind)
+            values[digest] = without_places(dict(chosen_settings))
+    labels = _distinct_labels(protocol, list(values.values()))
+    return [
+        Block(protocol, label, dict.fromkeys(kinds[digest], values[digest]), frozenset([digest]))
+        for label, digest in zip(labels, values, strict=True)
+    ]
+
+
+def _distinct_labels(protocol: str, choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a label per choice that names what differs between them."""
+    names = sorted({name for values in choices for name in values})
+    differing = [name for name in names if len({setting(values.get(name)) for values in choices}) > 1]
+    labels = []
+    for number, values in enumerate(choices, start=1):
+        shown = [name for name in differing if name in values][:_MOST_SETTINGS_IN_LABEL]
+        told = ", ".join(f"{name.replace('_', ' ')} {setting(values[name])}" for name in shown)
+        labels.append(f"{protocol} ({told})" if told else f"{protocol} (settings {number})")
+    return _distinct(labels)
+
+
+def _distinct(labels: Sequence[str], marks: Sequence[str] | None = None) -> list[str]:
+    """Return the labels, those that occur twice with a mark; with their number when there are no marks."""
+    repeated = Counter(labels)
+    added = marks or [f" #{number}" for number in range(1, len(labels) + 1)]
+    return [label + mark if repeated[label] > 1 else label for label, mark in zip(labels, added, strict=True)]

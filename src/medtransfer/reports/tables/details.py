@@ -1,0 +1,84 @@
+"""The detail table of one task: every metric, checkpoint and split, and where each model stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from medtransfer.reports.estimates import Slot
+from medtransfer.reports.phrases import listed
+from medtransfer.reports.rows import RowReading
+from medtransfer.reports.study_reading import Panel, StudyReading
+from medtransfer.reports.subjects import ReportModel, ReportTask
+from medtransfer.reports.tables.cell_text import result_cell
+from medtransfer.reports.tables.results import interval_notes, panel_id, panel_title, used_legend
+from medtransfer.reports.tables.table import Column, Table, TableCell
+from medtransfer.stats.wording import describe_standing
+
+_SPLITS = {"test": "test", "val": "validation"}
+
+
+def details_table(reading: StudyReading, panel: Panel, row: RowReading) -> Table:
+    """Return all numbers of one task under one protocol at one label fraction."""
+    task = reading.tasks[row.row.task]
+    models = [model for key, model in reading.models.items() if key in row.cells]
+    slots = slots_of(task, row)
+    rows = tuple(tuple(_row(task, row, model, slots)) for model in models)
+    number = list(reading.tasks).index(task.key) + 1
+    return Table(
+        id=f"{panel_id(panel, 'details')}-{number}",
+        caption=f"{task.label}: all metrics, {panel_title(panel)}",
+        columns=(
+            Column("Source model"),
+            *(_column(task, slot) for slot in slots),
+            Column("Against the best"),
+        ),
+        rows=rows,
+        legend=tuple(used_legend(rows)),
+        notes=(*_remarks(reading, row), *_edge_policies(task), *interval_notes([row])),
+    )
+
+
+def slots_of(task: ReportTask, row: RowReading) -> list[Slot]:
+    """Return the numbers a row has: by metric, test before validation, best checkpoint before last."""
+    found = {slot for cell in row.cells.values() for slot in cell.estimates}
+    names = [metric.name for metric in task.metrics]
+    return sorted(found, key=lambda slot: (names.index(slot.metric), slot.split != "test", slot.checkpoint))
+
+
+def slot_words(task: ReportTask, slot: Slot) -> tuple[str, str]:
+    """Return the title of a slot's metric, and its split and checkpoint in words."""
+    metric = next(metric for metric in task.metrics if metric.name == slot.metric)
+    return metric.title, f"{_SPLITS.get(slot.split, slot.split)}, {slot.checkpoint} checkpoint"
+
+
+def _column(task: ReportTask, slot: Slot) -> Column:
+    title, detail = slot_words(task, slot)
+    return Column(title, detail, numeric=True)
+
+
+def _row(task: ReportTask, row: RowReading, model: ReportModel, slots: Sequence[Slot]) -> Iterator[TableCell]:
+    cell = row.cells[model.key]
+    yield TableCell(model.label)
+    for slot in slots:
+        ties = row.ties if slot == Slot(task.primary.name) else None
+        yield result_cell(cell, slot, model.label, ties)
+    compared = row.ties is not None and model.label in row.ties.family
+    yield TableCell(describe_standing(row.ties, model.label) if row.ties and compared else "not compared")
+
+
+def _remarks(reading: StudyReading, row: RowReading) -> Iterator[str]:
+    """Yield what is to be said about the numbers of each model, equal remarks together."""
+    task = reading.tasks[row.row.task]
+    slots = slots_of(task, row)
+    for model, cell in row.cells.items():
+        places: dict[str, list[str]] = {}
+        for slot in slots:
+            for remark in cell.estimates[slot].remarks if slot in cell.estimates else ():
+                places.setdefault(remark, []).append(" ".join(slot_words(task, slot)))
+        for remark, where in places.items():
+            yield f"{reading.models[model].label}, {listed(where, most=3)}: {remark}."
+
+
+def _edge_policies(task: ReportTask) -> Iterator[str]:
+    for metric in task.metrics:
+        yield f"{metric.title} (version {metric.version}): {metric.edge_policy}"

@@ -1,0 +1,108 @@
+"""Losses on logits, one per kind of task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from medtransfer.core.task_kind import TaskKind
+from medtransfer.training.recipe import MaskLoss, TrainingRecipe
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From logits and targets of a batch to their mean loss, a scalar."""
+
+DICE_SMOOTH = 1.0
+"""Pixels added to both sides of the soft Dice ratio, so that empty masks have a gradient."""
+
+
+def output_count(kind: TaskKind, classes: int) -> int:
+    """Return how many logits a case (or a pixel) has for C classes.
+
+    Binary tasks have one, for the second class. Segmentation has one for a single class, else one per
+    class and one for the background, which comes first.
+
+    Example:
+        >>> [output_count(kind, 2) for kind in (TaskKind.BINARY, TaskKind.MULTI_LABEL, TaskKind.SEGMENTATION)]
+        [1, 2, 3]
+    """
+    if kind is TaskKind.BINARY:
+        return 1
+    if kind is TaskKind.SEGMENTATION:
+        return 1 if classes == 1 else classes + 1
+    return classes
+
+
+def build_loss(kind: TaskKind, recipe: TrainingRecipe) -> Loss:
+    """Return the loss of a kind of task.
+
+    The loss takes logits (N, K) and labels (N,), or (N, K) for multi-label tasks; for segmentation
+    logits (N, K, H, W) and masks (N, H, W), where K is :func:`output_count`.
+    """
+    if kind is TaskKind.MULTI_CLASS:
+        return functional.cross_entropy
+    if kind is TaskKind.SEGMENTATION:
+        return _mask_loss(recipe.mask_loss, batch_dice=recipe.batch_dice)
+    if kind is TaskKind.BINARY:
+        return _binary_loss
+    return _multi_label_loss
+
+
+def soft_dice_loss(logits: Tensor, masks: Tensor, *, batch_dice: bool = False) -> Tensor:
+    """Return one minus the soft Dice overlap, mean over images and foreground classes.
+
+    Args:
+        logits: (N, K, H, W).
+        masks: (N, H, W), 0 background and k + 1 class k.
+        batch_dice: Count the pixels of all images together, once per class.
+
+    Returns:
+        Scalar in [0, 1).
+
+    Reference:
+        Milletari et al., "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image
+        Segmentation", 3DV 2016, with plain instead of squared sums in the denominator.
+    """
+    shares, truth = _foreground(logits, masks)
+    axes = (0, 2, 3) if batch_dice else (2, 3)
+    common = (shares * truth).sum(dim=axes)
+    total = shares.sum(dim=axes) + truth.sum(dim=axes)
+    return 1 - ((2 * common + DICE_SMOOTH) / (total + DICE_SMOOTH)).mean()
+
+
+def _foreground(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return class probabilities and truth of the foreground classes, both (N, C, H, W)."""
+    outputs = logits.shape[1]
+    if outputs == 1:
+        return logits.sigmoid(), (masks > 0).unsqueeze(1).to(logits.dtype)
+    values = torch.arange(1, outputs, device=masks.device, dtype=masks.dtype).view(1, -1, 1, 1)
+    return logits.softmax(dim=1)[:, 1:], (masks.unsqueeze(1) == values).to(logits.dtype)
+
+
+def _mask_loss(name: MaskLoss, *, batch_dice: bool) -> Loss:
+    def loss(logits: Tensor, masks: Tensor) -> Tensor:
+        parts = []
+        if "bce" in name:
+            parts.append(_pixel_loss(logits, masks))
+        if "dice" in name:
+            parts.append(soft_dice_loss(logits, masks, batch_dice=batch_dice))
+        return torch.stack(parts).sum()
+
+    return loss
+
+
+def _pixel_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    if logits.shape[1] == 1:
+        truth = (masks > 0).unsqueeze(1).to(logits.dtype)
+        return functional.binary_cross_entropy_with_logits(logits, truth)
+    return functional.cross_entropy(logits, masks.long())
+
+
+def _binary_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype))
+
+
+def _multi_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))

@@ -1,0 +1,131 @@
+"""How a network is trained: one frozen record of everything but the data, and the recipes known by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medtransfer.core.errors import UsageError
+from medtransfer.core.registry import Registry
+
+Optimiser = Literal["adamw", "adam", "sgd"]
+Schedule = Literal["plateau", "cosine", "constant"]
+Precision = Literal["fp32", "bf16-mixed"]
+MaskLoss = Literal["bce+dice", "bce", "dice"]
+
+SMALLEST_BATCH = 4
+"""Below this many cases batch normalisation is too noisy to train."""
+
+
+class TrainingRecipe(BaseModel):
+    """Optimiser, schedule, stopping, batches and loss; the defaults are the ``default`` preset."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    optimiser: Optimiser = "adamw"
+    """AdamW, Adam (decay added to the gradient) or SGD with Nesterov momentum off."""
+    learning_rate: float = Field(default=3e-4, gt=0)
+    """Rate after warm-up, before the schedule lowers it."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Decay of weight matrices and kernels; biases and normalisation parameters never decay."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of SGD; the others do not use it."""
+    schedule: Schedule = "cosine"
+    """``cosine`` falls to 0 over all epochs; ``plateau`` lowers when the validation loss stalls."""
+    cosine_step: Literal["iteration", "epoch"] = "iteration"
+    """Whether the cosine falls with every optimiser step, or stays through an epoch."""
+    warmup_epochs: int = Field(default=1, ge=0)
+    """Epochs over which the rate rises linearly, step by step, from a twentieth of itself."""
+    plateau_factor: float = Field(default=0.5, gt=0, lt=1)
+    """What ``plateau`` multiplies the rate by."""
+    plateau_patience: int = Field(default=5, ge=0)
+    """``plateau`` acts when more than this many epochs in a row did not improve the validation loss."""
+    plateau_threshold: float = Field(default=1e-4, ge=0, lt=1)
+    """Relative decrease of the validation loss that ``plateau`` counts as an improvement."""
+    epochs: int = Field(default=50, ge=1)
+    """Most passes over the training cases."""
+    patience: int = Field(default=15, ge=1)
+    """Training ends when more than this many epochs in a row brought no better selected value."""
+    select_on: Literal["loss", "metric"] = "loss"
+    """What is compared on validation after each epoch, to keep the best weights and to stop."""
+    batch_size: int = Field(default=32, ge=1)
+    """Cases per optimiser step, at most."""
+    least_steps: int = Field(default=4, ge=1)
+    """Steps per epoch below which few training cases are cut into smaller batches, of 4 cases at least."""
+    mask_loss: MaskLoss = "bce+dice"
+    """Segmentation loss; with several classes cross entropy stands for ``bce``."""
+    batch_dice: bool = False
+    """Whether soft Dice pools the pixels of a batch instead of those of each image."""
+    precision: Precision = "fp32"
+    """Number format of the training steps; validation and test are always computed in fp32."""
+
+    @model_validator(mode="after")
+    def _warms_up_within_the_epochs(self) -> TrainingRecipe:
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"warmup_epochs: expected at most the {self.epochs} epochs, got {self.warmup_epochs}"
+            )
+        return self
+
+    def batch_size_for(self, cases: int) -> int:
+        """Return the batch size for a number of training cases.
+
+        Example:
+            >>> recipe = TrainingRecipe(batch_size=32, least_steps=4)
+            >>> [recipe.batch_size_for(cases) for cases in (1000, 60, 9)]
+            [32, 15, 4]
+        """
+        return min(self.batch_size, max(SMALLEST_BATCH, cases // self.least_steps))
+
+    def changed(self, **fields: Any) -> TrainingRecipe:
+        """Return a copy with other values, checked like new ones.
+
+        Raises:
+            UsageError: If a value is out of its range.
+        """
+        try:
+            return type(self)(**{**self.model_dump(), **fields})
+        except ValueError as error:
+            raise UsageError(f"training recipe: {error}") from error
+
+
+recipes: Registry[TrainingRecipe] = Registry("recipe", see="medtransfer run --help")
+"""Recipes by name.
+
+``studyA-cls`` and ``studyA-seg`` repeat the settings of two published studies of transfer learning; every
+value they did not set is the neutral one.
+"""
+
+_AS_WRITTEN: Mapping[str, Any] = {"weight_decay": 0.0, "warmup_epochs": 0, "batch_size": 32, "least_steps": 1}
+
+recipes.add("default", TrainingRecipe())
+recipes.add(
+    "studyA-cls",
+    TrainingRecipe(
+        **_AS_WRITTEN,
+        optimiser="adam",
+        learning_rate=2e-4,
+        schedule="plateau",
+        plateau_factor=0.5,
+        plateau_patience=5,
+        plateau_threshold=1e-4,
+        epochs=1000,
+        patience=10,
+    ),
+)
+recipes.add(
+    "studyA-seg",
+    TrainingRecipe(
+        **_AS_WRITTEN,
+        optimiser="adam",
+        learning_rate=1e-3,
+        schedule="cosine",
+        cosine_step="epoch",
+        epochs=200,
+        patience=20,
+        mask_loss="dice",
+        batch_dice=True,
+    ),
+)

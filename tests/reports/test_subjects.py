@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from types import ModuleType
+
+from medtransfer.reports.subjects import read_blocks, read_models, read_tasks
+
+
+def test_one_protocol_with_one_setting_per_kind_is_one_block(synthetic: ModuleType) -> None:
+    blocks = read_blocks(synthetic.full_study().records)
+    assert [block.label for block in blocks] == ["linear", "finetune"]
+    assert "segmentation" in blocks[1].settings_text()
+    assert "loss dice" in blocks[1].settings_text()
+
+
+def test_settings_of_one_kind_make_blocks_that_are_named_by_what_differs(synthetic: ModuleType) -> None:
+    maker, task = synthetic.StudyMaker(), synthetic.TASKS[0]
+    for epochs in (5, 15):
+        maker.add(task, "resnet20.random", "finetune", settings={"epochs": epochs, "image_size": 96})
+    blocks = read_blocks(maker.records)
+    assert [block.label for block in blocks] == ["finetune (epochs 5)", "finetune (epochs 15)"]
+    assert blocks[0].settings_text() == "epochs 5; image size 96"
+    assert not blocks[0].hashes & blocks[1].hashes
+
+
+def test_labels_say_phantom_and_tell_two_versions_apart(synthetic: ModuleType) -> None:
+    maker = synthetic.StudyMaker()
+    breast, phantom = synthetic.TASKS[0], synthetic.TASKS[2]
+    maker.add(phantom, "resnet20.random", "linear")
+    maker.add(breast, "resnet20.random", "linear")
+    maker.add(breast, "resnet20.random", "linear", facts={"data_hash": "other"})
+    labels = [task.label for task in read_tasks(maker.records)]
+    assert labels[0] == "phantom-chest (phantom)"
+    assert len(set(labels)) == 3
+    assert all(label.startswith("breastmnist (data ") for label in labels[1:])
+
+
+def test_models_of_one_name_are_told_apart_by_their_weights(synthetic: ModuleType) -> None:
+    maker, task = synthetic.StudyMaker(), synthetic.TASKS[0]
+    for folder, weights in (("a", "1" * 64), ("b", "2" * 64), ("c", "2" * 64)):
+        maker.add(task, f"file:/home/ann/{folder}/w.pth?arch=x", "linear", facts={"weights_hash": weights})
+    labels = [model.label for model in read_models(maker.records)]
+    assert len(set(labels)) == 3
+    assert labels[0] == "file:…/w.pth?arch=x [111111111111]"
+    assert not any("ann" in label for label in labels)

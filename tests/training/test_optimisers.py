@@ -1,0 +1,73 @@
+"""Parameter groups: what must not decay does not, and what must does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from medtransfer.models.catalogue import resolve_model
+from medtransfer.models.heads import Classifier
+from medtransfer.models.network import build_encoder
+from medtransfer.training.optimisers import build_optimiser, parameter_groups
+from medtransfer.training.recipe import TrainingRecipe
+
+
+def network(name: str, size: int = 32) -> Classifier:
+    encoder = build_encoder(resolve_model(name), weights_folder=None, seed=0, image_size=size)
+    return Classifier(encoder, 1, seed=0)
+
+
+def names_without_decay(net: nn.Module) -> set[str]:
+    constant = {
+        id(p) for group in parameter_groups(net, 0.1) if not group["weight_decay"] for p in group["params"]
+    }
+    return {name for name, parameter in net.named_parameters() if id(parameter) in constant}
+
+
+def test_norms_and_biases_do_not_decay_and_all_else_does() -> None:
+    net = network("resnet20.random")
+    expected = {
+        f"{path}.{name}"
+        for path, module in net.named_modules()
+        for name, _ in module.named_parameters(recurse=False)
+        if isinstance(module, nn.BatchNorm2d) or name == "bias"
+    }
+    assert names_without_decay(net) == expected
+    groups = parameter_groups(net, 0.1)
+    assert sum(len(group["params"]) for group in groups) == len(list(net.parameters()))
+
+
+def test_what_a_transformer_exempts_does_not_decay() -> None:
+    exempt = names_without_decay(network("timm/test_vit.random", size=160))
+    assert {"encoder.backbone.pos_embed", "encoder.backbone.cls_token"} <= exempt
+    assert not any(name.endswith("qkv.weight") for name in exempt)
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    net = network("resnet20.random")
+    net.encoder.requires_grad_(requires_grad=False)
+    (decaying, constant) = parameter_groups(net, 0.1)
+    assert decaying["params"] == [net.head.weight]
+    assert constant["params"] == [net.head.bias]
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd"])
+def test_a_step_without_gradient_only_decays(optimiser: str) -> None:
+    layer = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    nn.init.ones_(layer[0].bias)
+    before = {name: parameter.detach().clone() for name, parameter in layer.named_parameters()}
+    recipe = TrainingRecipe(optimiser=optimiser, learning_rate=0.1, weight_decay=0.5)
+    built = build_optimiser(layer, recipe)
+    for parameter in layer.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    built.step()
+    changed = {name for name, p in layer.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"0.weight"}
+    if optimiser != "adam":
+        torch.testing.assert_close(layer[0].weight, before["0.weight"] * 0.95)
+
+
+def test_sgd_has_the_recipe_s_momentum() -> None:
+    built = build_optimiser(nn.Linear(2, 1), TrainingRecipe(optimiser="sgd", momentum=0.7))
+    assert {group["momentum"] for group in built.param_groups} == {0.7}
