@@ -74,7 +74,7 @@ def _detectable_effect(n_a: int, n_b: int, alpha: float, power: float) -> float:
 
     def shortfall(effect: float) -> float:
         shift = effect * scale
-        upper, lower = stats.nct.sf(critical, freedom, shift), stats.nct.cdf(-critical, freedom, shift)
+        upper, lower = stats.nct.sf(critical, freedom, shift), stats.nct.sf(critical, freedom, -shift)
         return float(upper + lower) - power
 
     highest = 1.0
