@@ -24,6 +24,7 @@ from medtransfer.data import cache_files, decoding
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.decoded_cache import cache_side, open_decoded_cache
 from medtransfer.data.decoding import resize_image, resize_mask
+from medtransfer.data.phantoms import PhantomSource, chest_locator, photograph_locator
 
 
 @dataclass(frozen=True)
@@ -267,6 +268,36 @@ def test_an_empty_table_or_side_is_refused(tmp_path: Path) -> None:
         open_decoded_cache(cases, 0, tmp_path)
     with pytest.raises(DataError, match="at least 1"):
         open_decoded_cache(cases.with_frame(cases.frame[:0]), 8, tmp_path)
+
+
+def test_workers_write_the_same_bytes_and_name_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_FEWEST_FOR_WORKERS", 2)
+    monkeypatch.setattr(decoding, "_CASES_PER_JOB", 3)
+    locators = [chest_locator("cache", n, 0, []) for n in range(7)] + [
+        photograph_locator("cache", "stars", 0)
+    ]
+    names = [str(number) for number in range(8)]
+    frame = pd.DataFrame({"case_id": names, "patient_id": names, "split": "train", "label": 0})
+    cases = CaseTable(
+        frame.assign(image=locators), TaskKind.BINARY, ("no", "yes"), PhantomSource(), split_source="ours"
+    )
+    reports: list[tuple[int, int]] = []
+    parallel = open_decoded_cache(
+        cases,
+        16,
+        tmp_path / "two",
+        workers=2,
+        progress=lambda what, done, total: reports.append((done, total)),
+    )
+    alone = open_decoded_cache(cases, 16, tmp_path / "one")
+    assert parallel.images.shape == (8, 16, 16, 3)
+    np.testing.assert_array_equal(parallel.images, alone.images)
+    assert reports[-1] == (8, 8)
+    frame["image"] = [*locators[:6], "chest/none", "chest/nothing"]
+    with pytest.raises(DataError, match=r"got 2 that cannot(.|\n)*chest/none(.|\n)*chest/nothing"):
+        open_decoded_cache(cases.with_frame(frame), 16, tmp_path / "two", workers=2)
 
 
 def leftovers(cache: Path) -> list[str]:

@@ -134,9 +134,10 @@ def test_a_writer_that_dies_leaves_nothing_that_counts(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(feature_store, "write_atomically", die)
-        open_features(tmp_path, "k", Extraction())
+        with pytest.raises(KeyboardInterrupt):
+            open_features(tmp_path, "k", Extraction())
     extraction = Extraction()
     np.testing.assert_array_equal(open_features(tmp_path, "k", extraction), EMBEDDINGS)
     assert extraction.calls == 1
@@ -147,6 +148,6 @@ def test_a_full_disk_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(feature_store.np, "save", full)
-    with pytest.raises(StoreError, match="got 'No space left on device'. Free space"):
+    with pytest.raises(StoreError, match=r"got 'No space left on device'. Free space"):
         open_features(tmp_path, "k", Extraction())
     assert not list(tmp_path.glob("*.npy"))

@@ -1,4 +1,4 @@
-"""Logistic heads against scikit-learn: same objective, same coefficients, same probabilities, on every strength."""
+"""Logistic heads against scikit-learn: same objective, same coefficients, same probabilities, at every C."""
 
 from __future__ import annotations
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from medtransfer.core.errors import LeaseLostError
-from medtransfer.execution.jobs import Event, Job, JobFailed, JobFinished, JobYielded, WorkerDied, run_jobs
-from medtransfer.store.records import Counts
-from medtransfer.store.store import Claim, Store, dead_owners, this_owner
+from medtransfer.core.errors import LeaseLostError, TrialError
+from medtransfer.execution.jobs import Event, Job, JobFailed, JobYielded, WorkerDied
+from medtransfer.execution.run_jobs import run_jobs
+from medtransfer.store.leases import Claim, LeasesLostError
+from medtransfer.store.owners import dead_owners, this_owner
+from medtransfer.store.records import Counts, State
+from medtransfer.store.store import Store
 from medtransfer.study.plan import Trial, group_trials
 from medtransfer.study.preparation import Folders
 from medtransfer.study.trial import TrialDone, TrialFailed, TrialJob
@@ -63,6 +67,8 @@ class StudyRunner:
         self._owner = this_owner()
         self._claims: dict[str, Claim] = {}
         self._claims_lock = threading.Lock()
+        self._lost_workers: Counter[str] = Counter()
+        self._told = float("-inf")
 
     def run(self, trials: Sequence[Trial]) -> Counts:
         """Run what is not done and return the study's final counts.
@@ -75,39 +81,51 @@ class StudyRunner:
         by_name = {trial.fingerprint: trial for trial in trials}
         with _Heartbeat(self._beat):
             while waiting := self._waiting(by_name):
-                claimed_any = self._run_round(waiting)
-                if not claimed_any:
+                self._tell()
+                if not self._run_round(waiting):
                     time.sleep(POLL_S)
-        return self._store.counts(self._study)
+        counts = self._store.counts(self._study)
+        self._options.on_counts(counts)
+        return counts
 
-    def _waiting(self, by_name: dict[str, Trial]) -> list[Trial]:
+    def _waiting(self, by_name: Mapping[str, Trial]) -> list[Trial]:
         for owner in dead_owners(self._store.owners()):
             self._store.expire_owner(owner)
-        return [by_name[name] for name in self._store.unfinished(self._study) if name in by_name]
+        states = self._store.states(by_name)
+        return [trial for name, trial in by_name.items() if states[name] in {State.PENDING, State.RUNNING}]
 
     def _run_round(self, trials: Sequence[Trial]) -> bool:
         """Run every job that can be claimed now; return whether there was one."""
+        groups = {str(number): group for number, group in enumerate(group_trials(trials))}
         held: dict[str, list[Trial]] = {}
-        events = run_jobs(self._jobs(trials, held), workers=self._options.workers, initialiser=_WORKER_SETUP)
+        jobs = [
+            Job(key=key, function=_WORKER_FUNCTION, affinity=group[0].description.task)
+            for key, group in groups.items()
+        ]
+        events = run_jobs(
+            jobs,
+            workers=self._options.workers,
+            initialiser=_WORKER_SETUP,
+            admit=lambda job: self._claim(job, groups[job.key], held),
+        )
         try:
             for event in events:
                 self._handle(event, held)
         finally:
+            events.close()
             self._release_all()
         return bool(held)
 
-    def _jobs(self, trials: Sequence[Trial], held: dict[str, list[Trial]]) -> Iterator[Job]:
-        """Claim and yield one job after another; asked only when a worker is free."""
-        for number, group in enumerate(group_trials(trials)):
-            claims = {c.fingerprint: c for c in self._store.claim([t.fingerprint for t in group], self._owner, LEASE_S)}
-            mine = [trial for trial in group if trial.fingerprint in claims]
-            if not mine:
-                continue
-            with self._claims_lock:
-                self._claims.update(claims)
-            key = f"{number}"
-            held[key] = mine
-            yield Job(key=key, function=_WORKER_FUNCTION, payload=self._payload(mine), affinity=mine[0].description.task)
+    def _claim(self, job: Job, group: Sequence[Trial], held: dict[str, list[Trial]]) -> Job | None:
+        """Claim a job's trials just before it starts; leave it out when others hold them all."""
+        claims = {c.fingerprint: c for c in self._store.claim([t.fingerprint for t in group], self._owner, LEASE_S)}
+        mine = [trial for trial in group if trial.fingerprint in claims]
+        if not mine:
+            return None
+        with self._claims_lock:
+            self._claims.update(claims)
+        held[job.key] = mine
+        return replace(job, payload=self._payload(mine))
 
     def _payload(self, trials: Sequence[Trial]) -> TrialJob:
         first = trials[0]
@@ -124,16 +142,21 @@ class StudyRunner:
             device=self._options.device,
         )
 
-    def _handle(self, event: Event, held: dict[str, list[Trial]]) -> None:
+    def _handle(self, event: Event, held: Mapping[str, Sequence[Trial]]) -> None:
         if isinstance(event, JobYielded):
             self._write(event.value)
         elif isinstance(event, JobFailed):
-            self._fail_first(held[event.key], event.reason, event.message, event.traceback)
+            reason = getattr(event.exception, "reason", "error")
+            self._fail_first(held[event.key], reason, f"{event.error_type}: {event.message}", event.traceback)
         elif isinstance(event, WorkerDied):
             self._worker_died(held[event.key], event)
-        elif isinstance(event, JobFinished):
-            return
-        self._options.on_counts(self._store.counts(self._study))
+        self._tell()
+
+    def _tell(self) -> None:
+        """Report the counts, at most once a second: counting costs by the size of the study."""
+        if time.monotonic() - self._told >= 1:
+            self._told = time.monotonic()
+            self._options.on_counts(self._store.counts(self._study))
 
     def _write(self, result: TrialDone | TrialFailed) -> None:
         claim = self._pop(result.fingerprint)
@@ -141,26 +164,39 @@ class StudyRunner:
             return
         try:
             if isinstance(result, TrialDone):
-                self._store.finish(claim, result.outcome, result.predictions)
+                self._finish(claim, result)
             else:
                 self._store.fail(claim, result.reason, result.message, result.traceback)
         except LeaseLostError:
             return
 
+    def _finish(self, claim: Claim, result: TrialDone) -> None:
+        try:
+            self._store.finish(claim, result.outcome, result.predictions)
+        except TrialError as error:
+            self._store.fail(claim, error.reason, str(error))
+
     def _fail_first(self, trials: Sequence[Trial], reason: str, message: str, traceback: str) -> None:
         """Fail the trial a job broke on; the job's other trials go back to pending."""
-        open_claims = [claim for trial in trials if (claim := self._pop(trial.fingerprint))]
+        open_claims = self._pop_all(trials)
         if open_claims:
             self._store.fail(open_claims[0], reason, message, traceback)
             self._store.release(open_claims[1:])
 
     def _worker_died(self, trials: Sequence[Trial], event: WorkerDied) -> None:
         """Give a dead worker's trials back, or fail the first one that keeps killing workers."""
-        open_claims = [claim for trial in trials if (claim := self._pop(trial.fingerprint))]
-        if open_claims and open_claims[0].attempts >= MAX_ATTEMPTS:
-            message = f"worker ended with {event.description} in {MAX_ATTEMPTS} attempts"
-            self._store.fail(open_claims.pop(0), "worker_died", message, "")
+        open_claims = self._pop_all(trials)
+        if not open_claims:
+            return
+        first = open_claims[0].fingerprint
+        self._lost_workers[first] += 1
+        if self._lost_workers[first] >= MAX_ATTEMPTS:
+            message = f"{event.sentence()} This was attempt {MAX_ATTEMPTS} of {MAX_ATTEMPTS}."
+            self._store.fail(open_claims.pop(0), "worker_died", message)
         self._store.release(open_claims)
+
+    def _pop_all(self, trials: Sequence[Trial]) -> list[Claim]:
+        return [claim for trial in trials if (claim := self._pop(trial.fingerprint))]
 
     def _pop(self, name: str) -> Claim | None:
         with self._claims_lock:
@@ -175,10 +211,13 @@ class StudyRunner:
     def _beat(self) -> None:
         with self._claims_lock:
             claims = list(self._claims.values())
-        lost = self._store.heartbeat(claims, LEASE_S)
-        with self._claims_lock:
-            for claim in lost:
-                self._claims.pop(claim.fingerprint, None)
+        if not claims:
+            return
+        try:
+            self._store.heartbeat(claims, LEASE_S)
+        except LeasesLostError as error:
+            for claim in error.claims:
+                self._pop(claim.fingerprint)
 
 
 class _Heartbeat:

@@ -1,0 +1,147 @@
+"""What a study would cost: measured durations of like trials where the store has them, else a short probe."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from medtransfer.data.decoded_cache import cache_side
+from medtransfer.models.source_model import SourceModel
+from medtransfer.store.records import Record, State
+from medtransfer.store.store import Store
+from medtransfer.study.plan import Trial
+from medtransfer.study.preparation import Folders
+
+_PROBE_IMAGES = 8
+_TRAINING_COST = 3.0
+"""Forward, backward and update together, in forward passes."""
+_DECODER_COST = 2.0
+"""A U-Net against its encoder alone, in forward passes."""
+_HEADS_S = 0.5
+"""Seconds to solve the heads of one training subset."""
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """The trials of one task, model and protocol."""
+
+    task: str
+    """Target task."""
+    model: str
+    """Source model."""
+    protocol: str
+    """Protocol."""
+    trials: int
+    """All of them."""
+    done: int
+    """Those that are done."""
+    seconds: float
+    """Estimated seconds of one core for the rest."""
+    basis: str
+    """``measured`` on like trials in the store, or ``probe``."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study would run."""
+
+    rows: tuple[PlanRow, ...]
+    """One per task, model and protocol."""
+    workers: int
+    """Worker processes."""
+
+    @property
+    def total(self) -> int:
+        """All trials."""
+        return sum(row.trials for row in self.rows)
+
+    @property
+    def done(self) -> int:
+        """Trials that are done."""
+        return sum(row.done for row in self.rows)
+
+    @property
+    def seconds(self) -> float:
+        """Estimated wall-clock seconds."""
+        return sum(row.seconds for row in self.rows) / max(self.workers, 1)
+
+
+def estimate(trials: Sequence[Trial], store: Store, folders: Folders, workers: int) -> Plan:
+    """Return the plan of a study's trials.
+
+    Args:
+        trials: All trials of the study.
+        store: Where done trials and durations of like trials are looked up.
+        folders: Where weights are, for the probe.
+        workers: Worker processes.
+    """
+    records = store.records(states=[State.DONE])
+    done = {record.description.fingerprint for record in records}
+    measured = _durations(records)
+    groups: dict[tuple[str, str, str], list[Trial]] = {}
+    for trial in trials:
+        d = trial.description
+        groups.setdefault((d.task, d.model, d.protocol), []).append(trial)
+    speeds: dict[tuple[str, int], float] = {}
+    rows = [_row(key, group, done, measured, folders, speeds) for key, group in groups.items()]
+    return Plan(tuple(rows), workers)
+
+
+def _row(
+    key: tuple[str, str, str],
+    group: Sequence[Trial],
+    done: set[str],
+    measured: Mapping[tuple[str, str, str], float],
+    folders: Folders,
+    speeds: dict[tuple[str, int], float],
+) -> PlanRow:
+    left = [trial for trial in group if trial.fingerprint not in done]
+    if not left or key in measured:
+        seconds, basis = measured.get(key, 0.0) * len(left), "measured"
+    else:
+        seconds, basis = _probe(left, folders, speeds), "probe"
+    return PlanRow(*key, trials=len(group), done=len(group) - len(left), seconds=seconds, basis=basis)
+
+
+def _durations(records: Sequence[Record]) -> dict[tuple[str, str, str], float]:
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for record in records:
+        if record.outcome is not None:
+            d = record.description
+            found.setdefault((d.task, d.model, d.protocol), []).append(record.outcome.duration_s)
+    return {key: statistics.fmean(values) for key, values in found.items()}
+
+
+def _probe(trials: Sequence[Trial], folders: Folders, speeds: dict[tuple[str, int], float]) -> float:
+    """Estimate from the time of one forward pass of the network at the protocol's image size."""
+    first = trials[0]
+    kind, cases = first.task.task.kind, first.task.cases
+    side = cache_side(kind, int(first.description.settings.get("image_size") or first.model.model.input.size))
+    key = (first.model.model.name, side)
+    if key not in speeds:
+        speeds[key] = _forward_seconds(first.model.model, side, folders)
+    images, per_image = len(cases), speeds[key]
+    if first.protocol.shares_work(kind):
+        return images * per_image + _HEADS_S * len(trials)
+    epochs = int(first.description.settings.get("epochs") or 1)
+    decoder = 1.0 if kind.is_classification else _DECODER_COST
+    train = len(cases.indices("train"))
+    shares = sum(trial.description.label_fraction for trial in trials)
+    held = len(cases.indices("val")) * epochs + len(cases.indices("test"))
+    return per_image * decoder * (_TRAINING_COST * train * epochs * shares + held * len(trials))
+
+
+def _forward_seconds(model: SourceModel, side: int, folders: Folders) -> float:
+    import torch
+
+    from medtransfer.models.network import build_encoder
+
+    encoder = build_encoder(model, weights_folder=folders.weights, seed=0, image_size=side)
+    images = torch.zeros((_PROBE_IMAGES, 3, side, side), dtype=torch.uint8)
+    with torch.inference_mode():
+        encoder(images)
+        start = time.perf_counter()
+        encoder(images)
+        return (time.perf_counter() - start) / _PROBE_IMAGES

@@ -1,0 +1,123 @@
+"""From a study file to records and a report: what ``run``, ``--dry-run`` and the Python interface share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from medtransfer.core.errors import WeightsError
+from medtransfer.core.locations import cache_folder
+from medtransfer.core.problems import describe_problems
+from medtransfer.core.progress import Progress, no_progress
+from medtransfer.core.provenance import command_line
+from medtransfer.data.splits import write_split
+from medtransfer.models.check import check_model
+from medtransfer.store.records import Counts, State
+from medtransfer.store.store import Store
+from medtransfer.study.plan import Trial, plan_trials
+from medtransfer.study.planner import Plan, estimate
+from medtransfer.study.preparation import Folders, PreparedTask, prepare_models, prepare_tasks
+from medtransfer.study.runner import RunOptions, StudyRunner
+from medtransfer.study.study import Study
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Where a study reads and writes, and how it is executed."""
+
+    store: str
+    """Folder, database file or address."""
+    data: Path | None = None
+    """Folder of the data sets."""
+    weights: Path | None = None
+    """Folder of the weights files."""
+    cache: Path | None = None
+    """Folder of decoded images and features; None for the platform's."""
+    workers: int = 1
+    """Worker processes; 0 runs in this process."""
+    device: str = "cpu"
+    """Device of the networks."""
+    retry_failed: bool = False
+    """Whether failed trials run again."""
+
+    @property
+    def folders(self) -> Folders:
+        """The folders, absolute."""
+        return Folders(
+            data=self.data and self.data.absolute(),
+            weights=self.weights and self.weights.absolute(),
+            cache=(self.cache or cache_folder()).absolute(),
+        )
+
+
+@dataclass(frozen=True)
+class StudySession:
+    """A study whose tasks and models were found and whose trials are in the store."""
+
+    study: Study
+    """The study."""
+    store: Store
+    """Where its records live."""
+    trials: tuple[Trial, ...]
+    """Its trials."""
+    request: RunRequest
+    """How it was asked for."""
+
+    @classmethod
+    def prepare(cls, study: Study, request: RunRequest, *, progress: Progress = no_progress) -> StudySession:
+        """Find and check everything, then declare the trials in the store.
+
+        Raises:
+            DataError: If a task's data is missing or not as declared.
+            WeightsError: If weights are missing, unsafe or of another network.
+            UsageError: If the study asks for something no protocol can do, or the store's place is wrong.
+        """
+        folders = request.folders
+        tasks = prepare_tasks(study, folders, workers=max(request.workers, 1), progress=progress)
+        models = prepare_models(study, folders)
+        trials = plan_trials(study, tasks, models)
+        store = Store.open(request.store)
+        states = store.states([trial.fingerprint for trial in trials])
+        _check_weights([trial for trial in trials if states.get(trial.fingerprint) is not State.DONE], folders, progress)
+        _write_splits(store.artifacts / "splits", tasks)
+        store.submit(study.name, [trial.description for trial in trials], source=study.source)
+        if request.retry_failed:
+            store.retry_failed(study.name)
+        return cls(study, store, tuple(trials), request)
+
+    def estimate(self) -> Plan:
+        """Return what would run and about how long it would take."""
+        return estimate(self.trials, self.store, self.request.folders, self.request.workers)
+
+    def run(self, on_counts: Callable[[Counts], None] = lambda counts: None) -> Counts:
+        """Bring every trial to its end and return the study's counts."""
+        options = RunOptions(
+            folders=self.request.folders,
+            workers=self.request.workers,
+            device=self.request.device,
+            command=command_line(),
+            on_counts=on_counts,
+        )
+        return StudyRunner(self.store, self.study.name, options).run(self.trials)
+
+
+def _check_weights(trials: list[Trial], folders: Folders, progress: Progress) -> None:
+    """Load every checkpoint once before the first trial, so that a wrong one stops the study early."""
+    models = {trial.model.model.name: trial.model.model for trial in trials if not trial.model.model.is_random}
+    refused = []
+    for number, (name, model) in enumerate(models.items(), 1):
+        checked = check_model(model, folders.weights)
+        if not checked.ok:
+            refused.append(f"model {name!r}:\n{describe_problems(checked.problems)}")
+        progress("checked weights", number, len(models))
+    if refused:
+        raise WeightsError("\n".join(refused))
+
+
+def _write_splits(folder: Path, tasks: dict[str, PreparedTask]) -> None:
+    """Keep every split that was drawn here beside the records, under the hash of its data."""
+    for name, task in tasks.items():
+        path = folder / f"{name}-{task.data_hash[:12]}.csv"
+        if not path.exists():
+            write_split(path, task.cases)
