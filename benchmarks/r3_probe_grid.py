@@ -104,7 +104,10 @@ def compare(
         inputs = heads.standardisation(problem.features[rows])
         unseen = heads.standardisation(problem.features[problem.test])
         for i, c in enumerate(STRENGTHS):
-            both = ((heads.weights[i, 0], heads.intercepts[i, 0]), (weights[i], intercepts[i]))
+            both = (
+                (heads.weights[i, 0], heads.intercepts[i, 0]),
+                (weights[i][heads.standardisation.kept], intercepts[i]),
+            )
             signs = 2 * problem.labels[rows] - 1
             ours_at, theirs_at = (
                 np.logaddexp(0, -signs * (inputs @ w + b)).mean() + w @ w / (2 * c * len(rows))

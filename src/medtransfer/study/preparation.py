@@ -107,8 +107,7 @@ def inspect_task(
         DataError: If it cannot be opened at all.
     """
     task, cases = location.open()
-    audited = audit_cases(cases, expected=task.expected, cache_folder=cache, workers=workers, progress=progress)
-    problems = [*cases.opening_problems, *audited]
+    problems = audit_cases(cases, expected=task.expected, cache_folder=cache, workers=workers, progress=progress)
     return PreparedTask(task, location, cases, cases.content_hash()), problems
 
 

@@ -31,10 +31,11 @@ def open_drive(root: Path) -> CaseTable:
         DataError: If a folder, a vessel mask or a field-of-view mask is missing.
     """
     training = [_row(root, path, "training", "train") for path in _images(root, "training")]
-    numbers = [row["case_id"] for row in training]
-    held = hold_out(numbers, [""] * len(numbers), _VALIDATION_SHARE, seed=seed_from("split", "drive-vessel"))
-    for row, is_held in zip(training, held, strict=True):
-        row["split"] = "val" if is_held else "train"
+    numbers = [str(row["case_id"]) for row in training]
+    seed = seed_from("split", "drive-vessel")
+    splits = hold_out(["train"] * len(numbers), numbers, None, share=_VALIDATION_SHARE, seed=seed)
+    for row, split in zip(training, splits, strict=True):
+        row["split"] = str(split)
     test = [_row(root, path, "test", "test") for path in _images(root, "test")]
     return CaseTable(
         frame=pd.DataFrame([*training, *test]),

@@ -11,6 +11,7 @@ from medtransfer.core.problems import Problem
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.file_source import FileSource
+from medtransfer.data.mask_rule import MaskRule
 from medtransfer.tasks.image_folders import patient_of
 from medtransfer.tasks.manifest import manifest_cases, read_manifest, refuse
 from medtransfer.tasks.own_data_declaration import OwnData
@@ -33,7 +34,7 @@ def open_mask_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
         rows = read_manifest(name, root, spec)
         frame, problems = manifest_cases(name, root, spec, rows)
     frame = frame.assign(mask=_masks(name, root, spec, frame))
-    frame, split_source = complete_splits(name, frame, [""] * len(frame))
+    frame, split_source = complete_splits(name, frame, None)
     values = spec.mask_values
     classes = tuple(values.values()) if values else tuple(spec.classes or ("foreground",))
     return CaseTable(
@@ -48,7 +49,7 @@ def open_mask_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
     )
 
 
-def _mask_rule(name: str, classes: tuple[str, ...], values: dict[int, str] | None) -> str | tuple[tuple[int, int], ...]:
+def _mask_rule(name: str, classes: tuple[str, ...], values: dict[int, str] | None) -> MaskRule:
     if values is None:
         if len(classes) > 1:
             raise DataError(
@@ -56,7 +57,7 @@ def _mask_rule(name: str, classes: tuple[str, ...], values: dict[int, str] | Non
                 "Say which mask value is which class."
             )
         return "nonzero"
-    return ((0, 0), *((value, number + 1) for number, value in enumerate(values)))
+    return {0: 0} | {value: number + 1 for number, value in enumerate(values)}
 
 
 def _folder_cases(name: str, root: Path, spec: OwnData) -> pd.DataFrame:

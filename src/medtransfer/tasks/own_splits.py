@@ -28,13 +28,13 @@ def split_name(text: str) -> str | None:
     return _SPELLINGS.get(text.strip().lower())
 
 
-def complete_splits(name: str, frame: pd.DataFrame, strata: Sequence[Any]) -> tuple[pd.DataFrame, SplitSource]:
+def complete_splits(name: str, frame: pd.DataFrame, strata: Sequence[Any] | None) -> tuple[pd.DataFrame, SplitSource]:
     """Return the frame with a full ``split`` column, and where the split comes from.
 
     Args:
         name: Task name, part of the seed.
         frame: Rows with ``patient_id`` and, where the user gave one, ``split``.
-        strata: What to stratify by, one value per row.
+        strata: What to stratify by, one value per row; None for nothing.
 
     Returns:
         With train, val and test given: unchanged, ``user``. Without val: an eighth of the training
@@ -45,7 +45,7 @@ def complete_splits(name: str, frame: pd.DataFrame, strata: Sequence[Any]) -> tu
     """
     patients = frame["patient_id"].tolist()
     if "split" not in frame.columns:
-        drawn = draw_split(patients, list(strata), SHARES, seed=seed_from("split", name))
+        drawn = draw_split(patients, strata, SHARES, seed=seed_from("split", name))
         return frame.assign(split=drawn), "ours"
     present = set(frame["split"])
     absent = [split for split in ("train", "test") if split not in present]
@@ -56,11 +56,7 @@ def complete_splits(name: str, frame: pd.DataFrame, strata: Sequence[Any]) -> tu
         )
     if "val" in present:
         return frame, "user"
-    training = frame["split"] == "train"
-    kept = [value for value, is_training in zip(strata, training, strict=True) if is_training]
-    held = hold_out(
-        frame.loc[training, "patient_id"].tolist(), kept, _VALIDATION_SHARE, seed=seed_from("split", name)
+    split = hold_out(
+        frame["split"].tolist(), patients, strata, share=_VALIDATION_SHARE, seed=seed_from("split", name)
     )
-    frame = frame.copy()
-    frame.loc[training, "split"] = ["val" if is_held else "train" for is_held in held]
-    return frame, "user"
+    return frame.assign(split=split), "user"
