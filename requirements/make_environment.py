@@ -15,13 +15,24 @@ OLDEST = (3, 11)
 def main(folder: Path) -> None:
     """Make or complete the environment in ``folder``."""
     if sys.version_info < OLDEST:
-        sys.exit(f"Python: expected {OLDEST[0]}.{OLDEST[1]} or newer, got {sys.version.split()[0]}. Set PYTHON=...")
+        sys.exit(
+            f"Python: expected {OLDEST[0]}.{OLDEST[1]} or newer, got {sys.version.split()[0]}. Set PYTHON=..."
+        )
     try:
         venv.EnvBuilder(with_pip=True, upgrade_deps=False).create(folder)
     except (subprocess.CalledProcessError, ImportError, OSError) as error:
         sys.exit(f"{folder}: expected to make a virtual environment, got: {error}. Install python3-venv.")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", ROOT / "requirements" / "installer.txt")
+    run(
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "-r",
+        ROOT / "requirements" / "installer.txt",
+    )
     uv = python.with_name("uv.exe" if os.name == "nt" else "uv")
     run(uv, "pip", "install", "--python", python, "--require-hashes", "-r", ROOT / "requirements" / "dev.txt")
     run(uv, "pip", "install", "--python", python, "--no-deps", "--editable", ROOT)

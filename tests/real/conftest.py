@@ -15,6 +15,8 @@ def shared_data() -> Path:
     folder = Path(os.environ.get("MEDTRANSFER_SHARED_DATA", DEFAULT))
     if not folder.is_dir():
         if os.environ.get("MEDTRANSFER_REQUIRE_REAL") == "1":
-            pytest.fail(f"real data: expected a folder at {folder}, got none, and MEDTRANSFER_REQUIRE_REAL=1.")
+            pytest.fail(
+                f"real data: expected a folder at {folder}, got none, and MEDTRANSFER_REQUIRE_REAL=1."
+            )
         pytest.skip(f"the folder of real images, {folder}, is absent")
     return folder

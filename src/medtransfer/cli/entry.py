@@ -12,7 +12,10 @@ from medtransfer import __version__
 from medtransfer.core.errors import MedtransferError
 
 _COMMANDS = {
-    "demo": ("medtransfer.cli.demo:demo", "The whole thing on generated phantoms: no download, a few minutes."),
+    "demo": (
+        "medtransfer.cli.demo:demo",
+        "The whole thing on generated phantoms: no download, a few minutes.",
+    ),
     "run": ("medtransfer.cli.run:run", "Run a study: every trial that is not done yet, then the report."),
     "status": ("medtransfer.cli.status:status", "What is done, running, pending and failed, and why."),
     "report": ("medtransfer.cli.report:report", "Write the report of a study that is in a store."),
@@ -43,7 +46,9 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="medtransfer")
 def cli() -> None:
     """Benchmark transfer learning for medical images.
@@ -74,7 +79,9 @@ def main() -> None:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
-        click.echo(f"Error: {error.filename or 'output'}: {error.strerror}. Free some space and run again.", err=True)
+        click.echo(
+            f"Error: {error.filename or 'output'}: {error.strerror}. Free some space and run again.", err=True
+        )
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

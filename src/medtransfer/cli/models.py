@@ -30,7 +30,9 @@ def list_models(as_json: bool) -> None:
     for entry in entries:
         data = ", ".join(entry.pretraining.data) or "-"
         click.echo(f"{entry.name:<{width}}  {entry.pretraining.objective:<12}  {data}")
-    click.echo("\nAlso: timm/<name>, torchvision/<name>, file:<path>?arch=<architecture>, <architecture>.random")
+    click.echo(
+        "\nAlso: timm/<name>, torchvision/<name>, file:<path>?arch=<architecture>, <architecture>.random"
+    )
 
 
 @models.command("show")

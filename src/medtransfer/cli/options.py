@@ -15,7 +15,11 @@ data_option = click.option(
     "--data", type=FOLDER, envvar=DATA_VARIABLE, show_envvar=True, help="Folder that holds the data sets."
 )
 weights_option = click.option(
-    "--weights", type=FOLDER, envvar=WEIGHTS_VARIABLE, show_envvar=True, help="Folder that holds weights files."
+    "--weights",
+    type=FOLDER,
+    envvar=WEIGHTS_VARIABLE,
+    show_envvar=True,
+    help="Folder that holds weights files.",
 )
 cache_option = click.option(
     "--cache",

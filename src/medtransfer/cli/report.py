@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("store", metavar="STORE")
 @click.option("--study", help="Name of the study  [default: the only one]")
-@click.option("--out", type=FOLDER, help="Folder of the report  [default: reports/<study> beside the records]")
+@click.option(
+    "--out", type=FOLDER, help="Folder of the report  [default: reports/<study> beside the records]"
+)
 @json_option
 def report(store: str, study: str | None, out: Path | None, as_json: bool) -> None:
     """Write the report of a study that is in STORE: HTML, Markdown, CSV, JSON."""

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medtransfer.cli.options import FOLDER, cache_option, data_option, default_workers, store_option, weights_option
+from medtransfer.cli.options import (
+    FOLDER,
+    cache_option,
+    data_option,
+    default_workers,
+    store_option,
+    weights_option,
+)
 
 if TYPE_CHECKING:
     from medtransfer.study.planner import Plan
@@ -20,9 +27,13 @@ if TYPE_CHECKING:
 @data_option
 @weights_option
 @cache_option
-@click.option("--workers", type=click.IntRange(0), help="Worker processes; 0 runs in this one  [default: one per core]")
+@click.option(
+    "--workers", type=click.IntRange(0), help="Worker processes; 0 runs in this one  [default: one per core]"
+)
 @click.option("--device", default="cpu", show_default=True, help="Device of the networks, such as cuda.")
-@click.option("--out", type=FOLDER, help="Folder of the report  [default: reports/<study> beside the records]")
+@click.option(
+    "--out", type=FOLDER, help="Folder of the report  [default: reports/<study> beside the records]"
+)
 @click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
 @click.option("--dry-run", is_flag=True, help="Print the trials, what is done, and an estimate of the time.")
 def run(
@@ -84,7 +95,13 @@ def print_plan(plan: Plan) -> None:
     table = Table("task", "model", "protocol", "trials", "done", "one core", "estimated from")
     for row in plan.rows:
         table.add_row(
-            row.task, row.model, row.protocol, str(row.trials), str(row.done), duration(row.seconds), row.basis
+            row.task,
+            row.model,
+            row.protocol,
+            str(row.trials),
+            str(row.done),
+            duration(row.seconds),
+            row.basis,
         )
     console = Console()
     console.print(table)

@@ -58,7 +58,12 @@ def check_task(name: str, data: Path | None, cache: Path | None, as_json: bool) 
     prepared, problems = inspect_task(location, cache or cache_folder(), workers=default_workers())
     counts = prepared.cases.frame["split"].value_counts().to_dict()
     if as_json:
-        found = {"ok": not problems, "name": name, "counts": counts, "problems": [p.as_json() for p in problems]}
+        found = {
+            "ok": not problems,
+            "name": name,
+            "counts": counts,
+            "problems": [p.as_json() for p in problems],
+        }
         click.echo(json.dumps(found))
     else:
         click.echo("  ".join(f"{split} {number}" for split, number in counts.items()))

@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 
-def seed_from(*parts: str | int | float) -> int:
+def seed_from(*parts: str | float) -> int:
     """Return a 63-bit seed that depends on every part and on nothing else.
 
     Args:
@@ -27,6 +27,6 @@ def seed_from(*parts: str | int | float) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def generator(*parts: str | int | float) -> np.random.Generator:
+def generator(*parts: str | float) -> np.random.Generator:
     """Return a numpy generator seeded by :func:`seed_from` of the same parts."""
     return np.random.default_rng(seed_from(*parts))

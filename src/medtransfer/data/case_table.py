@@ -51,7 +51,9 @@ class CaseTable:
     def __post_init__(self) -> None:
         missing = [name for name in self._required() if name not in self.frame.columns]
         if missing:
-            raise DataError(f"case table: expected the columns {missing!r}, got {list(self.frame.columns)!r}.")
+            raise DataError(
+                f"case table: expected the columns {missing!r}, got {list(self.frame.columns)!r}."
+            )
         repeated = self.frame["case_id"][self.frame["case_id"].duplicated()].unique()
         if len(repeated):
             raise DataError(
@@ -79,7 +81,9 @@ class CaseTable:
             columns = [LABEL_PREFIX + name for name in self.classes]
             return self.frame[columns].to_numpy(dtype=np.float32)
         if self.kind is TaskKind.SEGMENTATION:
-            raise DataError("labels: expected a classification task, got segmentation. Read the masks instead.")
+            raise DataError(
+                "labels: expected a classification task, got segmentation. Read the masks instead."
+            )
         return self.frame["label"].to_numpy(dtype=np.int64)
 
     def content_hash(self) -> str:

@@ -12,9 +12,9 @@ from medtransfer.core.fingerprints import fingerprint, hash_json
 from medtransfer.core.seeds import seed_from
 from medtransfer.models.overlap import overlap
 from medtransfer.protocols.transfer_protocol import TransferProtocol
+from medtransfer.store.records import TrialDescription
 from medtransfer.study.preparation import PreparedModel, PreparedTask
 from medtransfer.study.study import Block, Study
-from medtransfer.store.records import TrialDescription
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,13 @@ def _network_facts(model: PreparedModel) -> dict[str, Any]:
         "builder": architecture.builder,
         "options": [list(pair) for pair in architecture.options],
         "trunk": architecture.trunk,
-        "input": [contract.size, contract.channels, list(contract.mean), list(contract.std), contract.value_range],
+        "input": [
+            contract.size,
+            contract.channels,
+            list(contract.mean),
+            list(contract.std),
+            contract.value_range,
+        ],
     }
 
 

@@ -89,7 +89,9 @@ def locate(entry: TaskEntry, data: Path | None) -> TaskLocation:
         DataError: If it is not there; the message lists the places tried.
     """
     if entry.own_data is None:
-        return TaskLocation(entry.name, locate_task(target_tasks.get(entry.name), data, entry.folder).absolute())
+        return TaskLocation(
+            entry.name, locate_task(target_tasks.get(entry.name), data, entry.folder).absolute()
+        )
     root = (data or Path()) / str(entry.own_data["root"])
     if not root.is_dir():
         raise DataError(
@@ -107,7 +109,9 @@ def inspect_task(
         DataError: If it cannot be opened at all.
     """
     task, cases = location.open()
-    problems = audit_cases(cases, expected=task.expected, cache_folder=cache, workers=workers, progress=progress)
+    problems = audit_cases(
+        cases, expected=task.expected, cache_folder=cache, workers=workers, progress=progress
+    )
     return PreparedTask(task, location, cases, cases.content_hash()), problems
 
 
@@ -124,7 +128,9 @@ def prepare_tasks(
     refused: list[str] = []
     for name, entry in study.tasks.items():
         try:
-            found, problems = inspect_task(locate(entry, folders.data), folders.cache, workers=workers, progress=progress)
+            found, problems = inspect_task(
+                locate(entry, folders.data), folders.cache, workers=workers, progress=progress
+            )
         except DataError as error:
             refused.append(str(error))
             continue
@@ -151,7 +157,8 @@ def prepare_models(study: Study, folders: Folders) -> dict[str, PreparedModel]:
         WeightsError: If weights are missing or are not the declared file.
     """
     return {
-        name: PreparedModel(model, weights_hash(model, folders.weights)) for name, model in study.models.items()
+        name: PreparedModel(model, weights_hash(model, folders.weights))
+        for name, model in study.models.items()
     }
 
 

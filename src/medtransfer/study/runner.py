@@ -118,7 +118,9 @@ class StudyRunner:
 
     def _claim(self, job: Job, group: Sequence[Trial], held: dict[str, list[Trial]]) -> Job | None:
         """Claim a job's trials just before it starts; leave it out when others hold them all."""
-        claims = {c.fingerprint: c for c in self._store.claim([t.fingerprint for t in group], self._owner, LEASE_S)}
+        claims = {
+            c.fingerprint: c for c in self._store.claim([t.fingerprint for t in group], self._owner, LEASE_S)
+        }
         mine = [trial for trial in group if trial.fingerprint in claims]
         if not mine:
             return None
@@ -136,7 +138,8 @@ class StudyRunner:
             protocol=first.protocol,
             folders=self._options.folders,
             trials=tuple(
-                (t.fingerprint, t.description.label_fraction, t.description.repetition, t.seed) for t in trials
+                (t.fingerprint, t.description.label_fraction, t.description.repetition, t.seed)
+                for t in trials
             ),
             command=self._options.command,
             device=self._options.device,

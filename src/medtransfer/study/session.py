@@ -79,7 +79,9 @@ class StudySession:
         trials = plan_trials(study, tasks, models)
         store = Store.open(request.store)
         states = store.states([trial.fingerprint for trial in trials])
-        _check_weights([trial for trial in trials if states.get(trial.fingerprint) is not State.DONE], folders, progress)
+        _check_weights(
+            [trial for trial in trials if states.get(trial.fingerprint) is not State.DONE], folders, progress
+        )
         _write_splits(store.artifacts / "splits", tasks)
         store.submit(study.name, [trial.description for trial in trials], source=study.source)
         if request.retry_failed:
@@ -104,7 +106,9 @@ class StudySession:
 
 def _check_weights(trials: list[Trial], folders: Folders, progress: Progress) -> None:
     """Load every checkpoint once before the first trial, so that a wrong one stops the study early."""
-    models = {trial.model.model.name: trial.model.model for trial in trials if not trial.model.model.is_random}
+    models = {
+        trial.model.model.name: trial.model.model for trial in trials if not trial.model.model.is_random
+    }
     refused = []
     for number, (name, model) in enumerate(models.items(), 1):
         checked = check_model(model, folders.weights)

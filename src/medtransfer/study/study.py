@@ -95,14 +95,24 @@ class Study:
 
 def build_study(parsed: StudyFile, folder: Path, text: str) -> Study:
     """Return the study of a parsed file whose names are all known."""
-    declared = {entry_name(entry): entry for block in [parsed, *(parsed.blocks or [])] for entry in block.tasks or []
-                if not isinstance(entry, str)}
-    models = {entry_name(entry): entry for block in [parsed, *(parsed.blocks or [])] for entry in block.models or []
-              if not isinstance(entry, str)}
+    declared = {
+        entry_name(entry): entry
+        for block in [parsed, *(parsed.blocks or [])]
+        for entry in block.tasks or []
+        if not isinstance(entry, str)
+    }
+    models = {
+        entry_name(entry): entry
+        for block in [parsed, *(parsed.blocks or [])]
+        for entry in block.models or []
+        if not isinstance(entry, str)
+    }
     blocks = tuple(
         Block(
             tasks=tuple(_task(declared.get(entry_name(e), e)) for e in block.tasks or parsed.tasks or []),
-            models=tuple(_model(models.get(entry_name(e), e), folder) for e in block.models or parsed.models or []),
+            models=tuple(
+                _model(models.get(entry_name(e), e), folder) for e in block.models or parsed.models or []
+            ),
             protocols=tuple(_protocol(e) for e in block.protocols or parsed.protocols or []),
             label_fractions=tuple(block.label_fractions or parsed.label_fractions or (1.0,)),
             seeds=block.seeds or parsed.seeds or 5,
@@ -170,9 +180,7 @@ def _accept_faults(content: Mapping[str, Any]) -> list[str]:
         return []
     named = {entry_name(entry) for _, entry in entries(content, "tasks")}
     return [
-        f"accept.{task}: expected a task of this study, got {task!r}."
-        for task in accept
-        if task not in named
+        f"accept.{task}: expected a task of this study, got {task!r}." for task in accept if task not in named
     ]
 
 

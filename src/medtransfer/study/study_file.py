@@ -54,7 +54,9 @@ def read_yaml(path: Path) -> tuple[str, dict[str, Any]]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"study file {path}: expected YAML, got: {error}") from error
     if not isinstance(content, dict):
-        raise UsageError(f"study file {path}: expected a mapping with 'name', 'tasks', ..., got {content!r:.80}.")
+        raise UsageError(
+            f"study file {path}: expected a mapping with 'name', 'tasks', ..., got {content!r:.80}."
+        )
     return text, content
 
 
@@ -93,7 +95,9 @@ def entries(content: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
     parts: list[tuple[str, Any]] = [(key, content.get(key))]
     blocks = content.get("blocks")
     if isinstance(blocks, list):
-        parts += [(f"blocks.{n}.{key}", block.get(key)) for n, block in enumerate(blocks) if isinstance(block, dict)]
+        parts += [
+            (f"blocks.{n}.{key}", block.get(key)) for n, block in enumerate(blocks) if isinstance(block, dict)
+        ]
     return [
         (f"{place}.{number}", entry)
         for place, value in parts
@@ -116,8 +120,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)

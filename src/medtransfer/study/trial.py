@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,9 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
     """
     task, cases = _opened(job.location)
     if cases.content_hash() != job.data_hash:
-        raise TrialError("data_changed", f"task {task.name!r}: expected unchanged data since the plan, got other files.")
+        raise TrialError(
+            "data_changed", f"task {task.name!r}: expected unchanged data since the plan, got other files."
+        )
     bench = Bench(
         task=task.name,
         cases=cases,
@@ -105,7 +107,7 @@ def _run_until_failure(
     bench: Bench,
     requests: Sequence[TransferRequest],
     start: int,
-) -> Iterator[TrialDone | TrialFailed]:
+) -> Generator[TrialDone | TrialFailed, None, int]:
     """Fit requests from ``start``; return the number of the next one to fit."""
     transfers = job.protocol.fit(bench, requests[start:])
     for number in range(start, len(requests)):

@@ -87,7 +87,13 @@ def _listed(root: Path, name: str, split: str) -> list[tuple[str, str, str, str,
         )
     label = CLASSES.index(name)
     return [
-        (f"{folder}/{entry}", f"{folder}:{source_group(entry)}", split, f"Images-processed/{folder}/{entry}", label)
+        (
+            f"{folder}/{entry}",
+            f"{folder}:{source_group(entry)}",
+            split,
+            f"Images-processed/{folder}/{entry}",
+            label,
+        )
         for entry in names
     ]
 

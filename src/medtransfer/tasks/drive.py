@@ -49,7 +49,9 @@ def open_drive(root: Path) -> CaseTable:
 def _images(root: Path, part: str) -> list[Path]:
     paths = sorted((root / part / "images").glob("*.tif"))
     if not paths:
-        raise DataError(f"drive-vessel: expected .tif images in {root / part / 'images'}, got none. Check the folder.")
+        raise DataError(
+            f"drive-vessel: expected .tif images in {root / part / 'images'}, got none. Check the folder."
+        )
     return paths
 
 
@@ -60,7 +62,9 @@ def _row(root: Path, image: Path, part: str, split: str) -> dict[str, object]:
     for name, what in ((mask, "vessel mask"), (view, "field-of-view mask")):
         if not (root / name).is_file():
             hint = " Recent downloads withhold the test masks: add them." if part == "test" else ""
-            raise DataError(f"drive-vessel: expected the {what} {name} for {image.name}, got no such file.{hint}")
+            raise DataError(
+                f"drive-vessel: expected the {what} {name} for {image.name}, got no such file.{hint}"
+            )
     return {
         "case_id": number,
         "patient_id": number,

@@ -26,7 +26,9 @@ def open_image_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
     """
     top = root / spec.images
     if not top.is_dir():
-        raise DataError(f"task {name!r}: expected a folder {top}, got none. Check 'root' and the data folder.")
+        raise DataError(
+            f"task {name!r}: expected a folder {top}, got none. Check 'root' and the data folder."
+        )
     by_split = {folder: split_name(folder.name) for folder in _folders(top)}
     split_given = bool(by_split) and all(by_split.values())
     rows = [
@@ -72,7 +74,9 @@ def class_order(name: str, found: list[str], declared: list[str] | None) -> tupl
             )
         return tuple(declared)
     if len(present) < 2:
-        raise DataError(f"task {name!r}: expected at least two classes, got {sorted(present)!r}. Check 'root'.")
+        raise DataError(
+            f"task {name!r}: expected at least two classes, got {sorted(present)!r}. Check 'root'."
+        )
     numeric = all(re.fullmatch(r"-?\d+", value) for value in present)
     return tuple(sorted(present, key=int) if numeric else sorted(present))
 

@@ -42,8 +42,10 @@ def open_manifest(name: str, root: Path, spec: OwnData) -> CaseTable:
     keep = labels.notna().all(axis=1)
     if not keep.all():
         problems.append(_dropped(spec, int((~keep).sum())))
-    frame = frame[keep].astype({column: int for column in labels.columns})
-    frame, split_source = complete_splits(name, frame, [value for value, kept in zip(strata, keep, strict=True) if kept])
+    frame = frame[keep].astype(dict.fromkeys(labels.columns, int))
+    frame, split_source = complete_splits(
+        name, frame, [value for value, kept in zip(strata, keep, strict=True) if kept]
+    )
     return CaseTable(
         frame=frame.sort_values("case_id", ignore_index=True),
         kind=spec.kind,
@@ -67,20 +69,26 @@ def read_manifest(name: str, root: Path, spec: OwnData) -> pd.DataFrame:
     assert spec.manifest is not None
     path = root / spec.manifest
     if not path.is_file():
-        raise DataError(f"task {name!r}: expected the manifest {path}, got no such file. Check 'root' and 'manifest'.")
+        raise DataError(
+            f"task {name!r}: expected the manifest {path}, got no such file. Check 'root' and 'manifest'."
+        )
     if path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"task {name!r}: {spec.manifest}: expected at most 1 GiB, got {path.stat().st_size} bytes.")
+        raise DataError(
+            f"task {name!r}: {spec.manifest}: expected at most 1 GiB, got {path.stat().st_size} bytes."
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
         header = text.split("\n", 1)[0]
         delimiter = max(_DELIMITERS, key=header.count)
         rows = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False)
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"task {name!r}: {spec.manifest}: expected a CSV file in UTF-8, got {error}.") from error
+        raise DataError(
+            f"task {name!r}: {spec.manifest}: expected a CSV file in UTF-8, got {error}."
+        ) from error
     rows.columns = [column.strip() for column in rows.columns]
     rows.index = pd.RangeIndex(2, len(rows) + 2)
     _check_columns(name, spec, rows)
-    return rows.apply(lambda column: column.str.strip())
+    return pd.DataFrame({column: rows[column].str.strip() for column in rows.columns}, index=rows.index)
 
 
 def manifest_cases(
@@ -93,7 +101,11 @@ def manifest_cases(
     """
     assert spec.columns is not None
     images = [(Path(spec.images) / entry).as_posix() for entry in rows[spec.columns.image]]
-    missing = [f"line {line}: {image!r}" for line, image in zip(rows.index, images, strict=True) if not _exists(root, image)]
+    missing = [
+        f"line {line}: {image!r}"
+        for line, image in zip(rows.index, images, strict=True)
+        if not _exists(root, image)
+    ]
     refuse(name, f"{spec.manifest}: column {spec.columns.image!r}", "files below the root", missing)
     repeated = pd.Series(images, index=rows.index)
     repeated = repeated[repeated.duplicated(keep=False)]
@@ -103,7 +115,10 @@ def manifest_cases(
         "one line per image",
         [f"line {line}: {image!r} again" for line, image in repeated.items()],
     )
-    frame = pd.DataFrame({"case_id": images, "patient_id": _patients(name, spec, rows, images), "image": images}, index=rows.index)
+    frame = pd.DataFrame(
+        {"case_id": images, "patient_id": _patients(name, spec, rows, images), "image": images},
+        index=rows.index,
+    )
     if spec.columns.split is not None:
         frame["split"] = _splits(name, spec, rows[spec.columns.split])
     return frame, []
@@ -163,7 +178,9 @@ def _splits(name: str, spec: OwnData, column: pd.Series[str]) -> pd.Series[str]:
     return named
 
 
-def _class_column(name: str, spec: OwnData, rows: pd.DataFrame) -> tuple[tuple[str, ...], pd.DataFrame, list[str]]:
+def _class_column(
+    name: str, spec: OwnData, rows: pd.DataFrame
+) -> tuple[tuple[str, ...], pd.DataFrame, list[str]]:
     assert spec.columns is not None
     assert isinstance(spec.columns.label, str)
     column = rows[spec.columns.label]
@@ -172,16 +189,24 @@ def _class_column(name: str, spec: OwnData, rows: pd.DataFrame) -> tuple[tuple[s
         blank = [f"line {line}: an empty cell" for line in column.index[empty]]
         refuse(name, f"{spec.manifest}: column {column.name!r}", "a label in every line", blank)
     if spec.classes is not None:
-        outside = [f"line {line}: {column[line]!r}" for line in column.index[~column.isin(spec.classes) & ~empty]]
-        refuse(name, f"{spec.manifest}: column {column.name!r}", f"one of the classes {spec.classes!r}", outside)
+        outside = [
+            f"line {line}: {column[line]!r}" for line in column.index[~column.isin(spec.classes) & ~empty]
+        ]
+        refuse(
+            name, f"{spec.manifest}: column {column.name!r}", f"one of the classes {spec.classes!r}", outside
+        )
     classes = class_order(name, column[~empty].tolist(), spec.classes)
     if spec.kind is TaskKind.BINARY and len(classes) != 2:
-        raise DataError(f"task {name!r}: kind: binary: expected two classes, got {list(classes)!r}. Use multi-class.")
+        raise DataError(
+            f"task {name!r}: kind: binary: expected two classes, got {list(classes)!r}. Use multi-class."
+        )
     numbers = column.map({value: number for number, value in enumerate(classes)})
     return classes, numbers.to_frame("label"), column.tolist()
 
 
-def _finding_columns(name: str, spec: OwnData, rows: pd.DataFrame) -> tuple[tuple[str, ...], pd.DataFrame, list[str]]:
+def _finding_columns(
+    name: str, spec: OwnData, rows: pd.DataFrame
+) -> tuple[tuple[str, ...], pd.DataFrame, list[str]]:
     assert spec.columns is not None
     assert isinstance(spec.columns.label, list)
     labels: dict[str, Any] = {}

@@ -33,7 +33,7 @@ def open_mask_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
     else:
         rows = read_manifest(name, root, spec)
         frame, problems = manifest_cases(name, root, spec, rows)
-    frame = frame.assign(mask=_masks(name, root, spec, frame))
+    frame = frame.assign(mask=pd.Series(_masks(name, root, spec, frame), index=frame.index, dtype=object))
     frame, split_source = complete_splits(name, frame, None)
     values = spec.mask_values
     classes = tuple(values.values()) if values else tuple(spec.classes or ("foreground",))
@@ -98,7 +98,9 @@ def _named_masks(name: str, root: Path, spec: OwnData) -> list[tuple[str, ...]]:
     rows = read_manifest(name, root, spec)
     masks = [(Path(spec.masks or ".") / entry).as_posix() for entry in rows[spec.columns.mask]]
     missing = [
-        f"line {line}: {mask!r}" for line, mask in zip(rows.index, masks, strict=True) if not (root / mask).is_file()
+        f"line {line}: {mask!r}"
+        for line, mask in zip(rows.index, masks, strict=True)
+        if not (root / mask).is_file()
     ]
     refuse(name, f"{spec.manifest}: column {spec.columns.mask!r}", "mask files below the root", missing)
     return [(mask,) for mask in masks]

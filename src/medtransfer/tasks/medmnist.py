@@ -31,7 +31,16 @@ _ORGANS = (
     *("liver", "lung-left", "lung-right", "pancreas", "spleen"),
 )
 CHEST_FINDINGS = (
-    *("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax"),
+    *(
+        "Atelectasis",
+        "Cardiomegaly",
+        "Effusion",
+        "Infiltration",
+        "Mass",
+        "Nodule",
+        "Pneumonia",
+        "Pneumothorax",
+    ),
     *("Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia"),
 )
 
@@ -62,7 +71,15 @@ _SETS = (
         "Colorectal tissue in histology, nine classes",
         TaskKind.MULTI_CLASS,
         (
-            *("adipose", "background", "debris", "lymphocytes", "mucus", "smooth muscle", "normal colon mucosa"),
+            *(
+                "adipose",
+                "background",
+                "debris",
+                "lymphocytes",
+                "mucus",
+                "smooth muscle",
+                "normal colon mucosa",
+            ),
             *("cancer-associated stroma", "colorectal adenocarcinoma epithelium"),
         ),
         ((89_996, 10_004, 7_180),),
@@ -134,7 +151,11 @@ _SETS = (
         "Human kidney cortex cells, eight classes",
         TaskKind.MULTI_CLASS,
         (
-            *("collecting duct or connecting tubule", "distal convoluted tubule", "glomerular endothelial cell"),
+            *(
+                "collecting duct or connecting tubule",
+                "distal convoluted tubule",
+                "glomerular endothelial cell",
+            ),
             *("interstitial endothelial cell", "leukocyte", "podocyte", "proximal tubule segment"),
             "thick ascending limb",
         ),
@@ -220,15 +241,16 @@ def _label_columns(
     width = len(classes) if kind is TaskKind.MULTI_LABEL else 1
     if values.reshape(len(values), -1).shape[1] != width:
         raise DataError(
-            f"{path.name}: {split}_labels: expected shape (N, {width}), got {labels.shape}. Is this another data set?"
+            f"{path.name}: {split}_labels: expected shape (N, {width}), got {labels.shape}. "
+            "Is this another data set?"
         )
     top = 2 if kind is TaskKind.MULTI_LABEL else len(classes)
     outside = np.argwhere((values < 0) | (values >= top))
     if len(outside):
         row = int(outside[0][0])
         raise DataError(
-            f"{path.name}: {split}_labels row {row}: expected a label in [0, {top}), got {values[row].tolist()!r} "
-            f"({len(outside)} such values). Is this another data set?"
+            f"{path.name}: {split}_labels row {row}: expected a label in [0, {top}), "
+            f"got {values[row].tolist()!r} ({len(outside)} such values). Is this another data set?"
         )
     if kind is TaskKind.MULTI_LABEL:
         return {LABEL_PREFIX + name: values[:, column] for column, name in enumerate(classes)}
@@ -251,7 +273,9 @@ def _task(facts: MedMNISTSet, size: int) -> TargetTask:
         licence="CC BY-NC 4.0" if facts.name == "dermamnist" else "CC BY 4.0",
         citation=_CITATION,
         url="https://medmnist.com",
-        expected=ExpectedCounts(variants=tuple(dict(zip(SPLITS, counts, strict=True)) for counts in facts.counts)),
+        expected=ExpectedCounts(
+            variants=tuple(dict(zip(SPLITS, counts, strict=True)) for counts in facts.counts)
+        ),
         image_sets=(facts.image_set,),
         caution=facts.caution,
     )

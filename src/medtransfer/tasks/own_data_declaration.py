@@ -19,7 +19,9 @@ class Columns(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     image: str = Field(description="File name of the image.")
-    label: str | list[str] | None = Field(None, description="Class column; for multi-label one 0/1 column each.")
+    label: str | list[str] | None = Field(
+        None, description="Class column; for multi-label one 0/1 column each."
+    )
     patient: str | None = Field(None, description="Patient or group that a split must not cut.")
     split: str | None = Field(None, description="train, val or test.")
     mask: str | None = Field(None, description="File name of the mask.")
@@ -39,8 +41,12 @@ class OwnData(BaseModel):
     classes: list[str] | None = Field(None, description="Class names in label order; the second is positive.")
     mask_values: dict[int, str] | None = Field(None, description="Mask value to class; 0 is background.")
     metrics: list[str] | None = Field(None, description="Metrics to compute; the first is primary.")
-    patient_pattern: str | None = Field(None, description="Expression on the file stem; its group is the patient.")
-    missing_labels: Literal["error", "drop", "zero"] = Field("error", description="What an empty label means.")
+    patient_pattern: str | None = Field(
+        None, description="Expression on the file stem; its group is the patient."
+    )
+    missing_labels: Literal["error", "drop", "zero"] = Field(
+        "error", description="What an empty label means."
+    )
     image_sets: list[str] = Field(default_factory=list, description="Image collections, for overlap.")
     title: str = Field("", description="One line for reports.")
 
@@ -71,8 +77,8 @@ class OwnData(BaseModel):
         several = isinstance(self.columns.label, list)
         if self.columns.label is None or several != (self.kind is TaskKind.MULTI_LABEL):
             raise ValueError(
-                "columns.label: expected a list of 0/1 columns for kind: multi-label and one column for the others, "
-                f"got {self.columns.label!r} for kind: {self.kind}"
+                "columns.label: expected a list of 0/1 columns for kind: multi-label and one column "
+                f"for the others, got {self.columns.label!r} for kind: {self.kind}"
             )
 
     @property

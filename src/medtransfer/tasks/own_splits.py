@@ -17,9 +17,14 @@ SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 _VALIDATION_SHARE = 0.125
 _SPELLINGS = {
-    **{"train": "train", "training": "train"},
-    **{"val": "val", "valid": "val", "validation": "val", "dev": "val"},
-    **{"test": "test", "testing": "test"},
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
 }
 
 
@@ -28,7 +33,9 @@ def split_name(text: str) -> str | None:
     return _SPELLINGS.get(text.strip().lower())
 
 
-def complete_splits(name: str, frame: pd.DataFrame, strata: Sequence[Any] | None) -> tuple[pd.DataFrame, SplitSource]:
+def complete_splits(
+    name: str, frame: pd.DataFrame, strata: Sequence[Any] | None
+) -> tuple[pd.DataFrame, SplitSource]:
     """Return the frame with a full ``split`` column, and where the split comes from.
 
     Args:
@@ -51,8 +58,8 @@ def complete_splits(name: str, frame: pd.DataFrame, strata: Sequence[Any] | None
     absent = [split for split in ("train", "test") if split not in present]
     if absent:
         raise DataError(
-            f"task {name!r}: split: expected cases in {' and '.join(SPLITS)}, got none in {' and '.join(absent)}. "
-            "Add them, or leave the split out to have one drawn."
+            f"task {name!r}: split: expected cases in {' and '.join(SPLITS)}, "
+            f"got none in {' and '.join(absent)}. Add them, or leave the split out to have one drawn."
         )
     if "val" in present:
         return frame, "user"
