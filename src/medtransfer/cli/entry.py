@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="medtransfer")
 def cli() -> None:
-    """Benchmark transfer learning for medical images.
+    r"""Benchmark transfer learning for medical images.
 
     Which pretrained model should I start from, how should I transfer it, and how sure can I be?
     Start with 'medtransfer demo', then write a study file and 'medtransfer run STUDY.yaml'.

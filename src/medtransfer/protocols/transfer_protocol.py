@@ -77,9 +77,8 @@ class TransferProtocol(Protocol):
     revision: ClassVar[int]
     """Raised whenever the same settings would give other numbers; part of the fingerprint."""
 
-    @staticmethod
-    def supports(kind: TaskKind) -> bool:
-        """Return whether the protocol can do a kind of task."""
+    def supports(self, kind: TaskKind) -> bool:
+        """Return whether these settings can be used for a kind of task."""
 
     def settings(self, kind: TaskKind) -> dict[str, Any]:
         """Return the resolved parameters for a kind of task, as JSON values, for the fingerprint."""

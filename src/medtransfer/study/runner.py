@@ -44,7 +44,7 @@ class RunOptions:
     """Device for the networks."""
     command: str = ""
     """Command line, for provenance."""
-    on_counts: Callable[[Counts], None] = field(default=lambda counts: None)
+    on_counts: Callable[[Counts], None] = field(default=lambda _: None)
     """Told the study's counts whenever a trial ends."""
 
 

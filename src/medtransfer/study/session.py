@@ -92,7 +92,7 @@ class StudySession:
         """Return what would run and about how long it would take."""
         return estimate(self.trials, self.store, self.request.folders, self.request.workers)
 
-    def run(self, on_counts: Callable[[Counts], None] = lambda counts: None) -> Counts:
+    def run(self, on_counts: Callable[[Counts], None] = lambda _: None) -> Counts:
         """Bring every trial to its end and return the study's counts."""
         options = RunOptions(
             folders=self.request.folders,
