@@ -163,9 +163,15 @@ def test_every_field_is_described_and_the_protocol_travels() -> None:
 
 def test_presets_are_for_their_kind() -> None:
     for kind in TaskKind:
-        assert Finetune().supports(kind)
-        assert Finetune(preset="studyA-seg").supports(kind) is (kind is SEGMENTATION)
-        assert Finetune(preset="studyA-cls").supports(kind) is kind.is_classification
+        assert Finetune.supports(kind)
+        right, wrong = (
+            ("studyA-cls", "studyA-seg") if kind.is_classification else ("studyA-seg", "studyA-cls")
+        )
+        assert Finetune(preset=right).settings(kind)["preset"] == right
+        with pytest.raises(
+            UsageError, match=f"'default' or '{right}' for a {kind.value} task, got '{wrong}'"
+        ):
+            Finetune(preset=wrong).settings(kind)
 
 
 def test_sources_of_variation() -> None:

@@ -30,7 +30,7 @@ class Batch:
     """(B,) row numbers in the case table."""
 
 
-def training_batches(  # noqa: PLR0913 (all eight vary on their own)
+def training_batches(
     cache: DecodedCache,
     targets: npt.NDArray[Any] | None,
     indices: IndexArray,

@@ -18,7 +18,7 @@ def score_accuracy(predictions: ClassificationPredictions, weights: FloatArray) 
         predictions: N cases of exclusive classes; of equal scores the first class is predicted.
         weights: Weight of each case in each draw, shape (B, N).
     """
-    right = (class_truth(predictions) & _predicted(predictions)).any(axis=1, keepdims=True)
+    right = np.any(class_truth(predictions) & _predicted(predictions), axis=1, keepdims=True)
     return ClassScores(values=ratio(weighted_sums(weights, right), weights.sum(axis=1, keepdims=True)))
 
 
@@ -46,4 +46,7 @@ def score_balanced_accuracy(predictions: ClassificationPredictions, weights: Flo
 
 def _predicted(predictions: ClassificationPredictions) -> npt.NDArray[np.bool_]:
     """Return the most probable class of each case as (N, C) truth values."""
-    return predictions.scores.argmax(axis=1)[:, None] == np.arange(len(predictions.classes))
+    best: npt.NDArray[np.bool_] = predictions.scores.argmax(axis=1)[:, None] == np.arange(
+        len(predictions.classes)
+    )
+    return best

@@ -12,10 +12,11 @@ def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     """Return ``numerator / denominator``, NaN where the denominator is 0; shapes broadcast."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     undefined = np.full(numerator.shape, np.nan)
-    return np.divide(numerator, denominator, out=undefined, where=denominator != 0)
+    np.divide(numerator, denominator, out=undefined, where=denominator != 0)
+    return undefined
 
 
-def weighted_sums(weights: FloatArray, values: FloatArray) -> FloatArray:
+def weighted_sums(weights: FloatArray, values: FloatArray | npt.NDArray[np.bool_]) -> FloatArray:
     """Return the weighted sums of each column of ``values``.
 
     Summed without BLAS, so that the last digit does not depend on the number of threads.
@@ -27,4 +28,6 @@ def weighted_sums(weights: FloatArray, values: FloatArray) -> FloatArray:
     Returns:
         Sums, shape (B, K).
     """
-    return np.einsum("bn,kn->bk", weights, np.ascontiguousarray(values.T, dtype=np.float64), optimize=False)
+    columns = np.ascontiguousarray(values.T, dtype=np.float64)
+    sums: FloatArray = np.einsum("bn,kn->bk", weights, columns, optimize=False)
+    return sums

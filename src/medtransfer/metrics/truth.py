@@ -34,4 +34,5 @@ def class_truth(predictions: ClassificationPredictions) -> BoolArray:
             f"labels: expected integers from 0 to {allowed[-1]}, got {strange[:5].tolist()!r}. "
             "Map labels to class numbers first."
         )
-    return labels == 1 if multi_label else labels[:, None] == allowed
+    truth: BoolArray = labels == 1 if multi_label else labels[:, None] == allowed
+    return truth

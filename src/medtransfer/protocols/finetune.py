@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from medtransfer.core.errors import UsageError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data import augmentation as views
 from medtransfer.data.augmentation import Augmentation
@@ -114,9 +115,10 @@ class Finetune(BaseModel):
         self.recipe()
         return self
 
-    def supports(self, kind: TaskKind) -> bool:
-        """Return whether these settings can be used for a kind of task."""
-        return self.preset in {"default", "studyA-cls" if kind.is_classification else "studyA-seg"}
+    @staticmethod
+    def supports(kind: TaskKind) -> bool:  # noqa: ARG004 (the interface)
+        """Return True: every kind of task can be fine-tuned for."""
+        return True
 
     def recipe(self) -> TrainingRecipe:
         """Return the preset's recipe with the fields that were set."""
@@ -137,7 +139,17 @@ class Finetune(BaseModel):
         return views.DEFAULT if name == "default" else views.NONE
 
     def settings(self, kind: TaskKind) -> dict[str, Any]:
-        """Return the resolved settings as JSON values; those that a kind does not use are left out."""
+        """Return the resolved settings as JSON values; those that a kind does not use are left out.
+
+        Raises:
+            UsageError: If the preset is for another kind.
+        """
+        meant = "studyA-cls" if kind.is_classification else "studyA-seg"
+        if self.preset not in {"default", meant}:
+            raise UsageError(
+                f"protocol 'finetune': expected the preset 'default' or {meant!r} for a {kind.value} task, "
+                f"got {self.preset!r}. Put tasks of different kinds in blocks of their own."
+            )
         unused = {"mask_loss", "batch_dice"} if kind.is_classification else set()
         resolved = self.recipe().model_dump(mode="json", exclude=unused)
         view = {

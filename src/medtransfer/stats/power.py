@@ -35,7 +35,7 @@ def minimum_detectable_difference(
         Cohen, *Statistical Power Analysis for the Behavioral Sciences*, 2nd edition, 1988, chapter 2.
 
     Example:
-        >>> round(minimum_detectable_difference(1.0, 5), 6)
+        >>> round(minimum_detectable_difference(1.0, 5), 5)
         2.02444
     """
     n_b = n_a if n_b is None else n_b
