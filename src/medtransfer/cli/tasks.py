@@ -51,8 +51,8 @@ def show_task(name: str, as_json: bool) -> None:
 def check_task(name: str, data: Path | None, cache: Path | None, as_json: bool) -> int:
     """Compare the data of NAME below the data folder with what the task expects."""
     from medtransfer.core.locations import cache_folder
+    from medtransfer.study.entries import TaskEntry
     from medtransfer.study.preparation import inspect_task, locate
-    from medtransfer.study.study import TaskEntry
 
     location = locate(TaskEntry(name), data)
     prepared, problems = inspect_task(location, cache or cache_folder(), workers=default_workers())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
 from medtransfer.models.known_architectures import architecture_named
 from medtransfer.models.source_model import (
@@ -97,7 +98,8 @@ def declared_model(declaration: Mapping[str, Any]) -> SourceModel:
         fields = ModelDeclaration.model_validate(dict(declaration))
     except ValidationError as error:
         name = declaration.get("name", "without a name")
-        raise UsageError(f"model {name!r}: {_faults(error)}.") from error
+        faults = declaration_faults(error, _known_keys)
+        raise UsageError(f"model {name!r}: {' '.join(faults)}") from error
     return SourceModel(
         name=fields.name,
         architecture=architecture_named(fields.architecture),
@@ -138,6 +140,10 @@ def file_model(name: str) -> SourceModel:
     return declared_model({"name": name, "file": path, **options})
 
 
+def _known_keys(place: Sequence[int | str]) -> Iterable[str]:
+    return PretrainingDeclaration.model_fields if place else ModelDeclaration.model_fields
+
+
 def _contract(fields: ModelDeclaration) -> InputContract:
     grey = fields.channels == 1
     return InputContract(
@@ -147,11 +153,3 @@ def _contract(fields: ModelDeclaration) -> InputContract:
         std=fields.std or ((1.0,) if grey else IMAGENET_STD),
         value_range=fields.value_range,
     )
-
-
-def _faults(error: ValidationError) -> str:
-    sentences = []
-    for fault in error.errors(include_url=False):
-        key = ".".join(str(part) for part in fault["loc"]) or "declaration"
-        sentences.append(f"{key}: {fault['msg']}, got {fault['input']!r:.60}")
-    return "; ".join(sentences)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +11,7 @@ from medtransfer.core.errors import UsageError
 from medtransfer.core.fingerprints import fingerprint, hash_json
 from medtransfer.core.seeds import seed_from
 from medtransfer.models.overlap import overlap
+from medtransfer.models.source_model import SourceModel
 from medtransfer.protocols.transfer_protocol import TransferProtocol
 from medtransfer.store.records import TrialDescription
 from medtransfer.study.preparation import PreparedModel, PreparedTask
@@ -110,7 +111,7 @@ def _trial(
         "metrics": list(task.task.metrics),
         "model": model.model.name,
         "weights": model.weights_hash,
-        "network": _network_facts(model),
+        "network": _network_facts(model.model),
         "protocol": protocol.name,
         "protocol_revision": protocol.revision,
         "settings": settings,
@@ -126,26 +127,30 @@ def _trial(
         label_fraction=fraction,
         repetition=repetition,
         varied=protocol.varied(kind, fraction),
-        facts=_task_facts(task) | _pair_facts(task, model),
+        facts=_task_facts(task) | _pair_facts(task, model) | {"protocol_revision": protocol.revision},
     )
     return Trial(description, task, model, protocol)
 
 
-def _network_facts(model: PreparedModel) -> dict[str, Any]:
-    architecture, contract = model.model.architecture, model.model.input
-    return {
+def _network_facts(model: SourceModel) -> dict[str, Any]:
+    """Return what builds the network and fills it: all of the record but names, places and words."""
+    architecture, weights = model.architecture, model.weights
+    facts: dict[str, Any] = {
         "library": architecture.library,
         "builder": architecture.builder,
         "options": [list(pair) for pair in architecture.options],
         "trunk": architecture.trunk,
-        "input": [
-            contract.size,
-            contract.channels,
-            list(contract.mean),
-            list(contract.std),
-            contract.value_range,
-        ],
+        "input": "library" if model.input_from_library else asdict(model.input),
     }
+    if weights is not None:
+        facts["loading"] = {
+            "container": weights.container,
+            "prefix": weights.prefix,
+            "rename": [list(pair) for pair in weights.rename],
+            "drop": sorted(weights.drop),
+            "gaps": sorted(gap.prefix for gap in weights.gaps),
+        }
+    return facts
 
 
 def _task_facts(task: PreparedTask) -> dict[str, Any]:
@@ -153,6 +158,7 @@ def _task_facts(task: PreparedTask) -> dict[str, Any]:
     counts = cases.frame["split"].value_counts()
     return {
         "title": record.title,
+        "task_revision": record.revision,
         "kind": record.kind.value,
         "classes": list(record.classes),
         "metrics": list(record.metrics),

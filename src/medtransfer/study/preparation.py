@@ -14,7 +14,8 @@ from medtransfer.data.audit import audit_cases
 from medtransfer.data.case_table import CaseTable
 from medtransfer.models.source_model import SourceModel
 from medtransfer.models.weights_files import weights_hash
-from medtransfer.study.study import Study, TaskEntry
+from medtransfer.study.entries import TaskEntry
+from medtransfer.study.study import Study
 from medtransfer.tasks.location import locate_task
 from medtransfer.tasks.own_data import open_own_data
 from medtransfer.tasks.registry import target_tasks

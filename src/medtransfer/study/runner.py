@@ -127,6 +127,7 @@ class StudyRunner:
         with self._claims_lock:
             self._claims.update(claims)
         held[job.key] = mine
+        self._tell(at_once=True)
         return replace(job, payload=self._payload(mine))
 
     def _payload(self, trials: Sequence[Trial]) -> TrialJob:
@@ -155,9 +156,9 @@ class StudyRunner:
             self._worker_died(held[event.key], event)
         self._tell()
 
-    def _tell(self) -> None:
-        """Report the counts, at most once a second: counting costs by the size of the study."""
-        if time.monotonic() - self._told >= 1:
+    def _tell(self, *, at_once: bool = False) -> None:
+        """Report the counts, at most once a second unless a job starts: counting costs by the study's size."""
+        if at_once or time.monotonic() - self._told >= 1:
             self._told = time.monotonic()
             self._options.on_counts(self._store.counts(self._study))
 

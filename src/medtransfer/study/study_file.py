@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
+from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
+from medtransfer.core.registry import unknown_name
+from medtransfer.data.problem_codes import PROBLEM_CODES
+from medtransfer.models.source_model import SourceModel
+from medtransfer.protocols.transfer_protocol import TransferProtocol
+from medtransfer.study.entries import Declarations, TaskEntry, named, protocol
 
-Entry = str | dict[str, Any]
-"""A name, or a name with what is said about it: ``{name: {key: value}}``."""
-
-Fraction = Annotated[float, Field(gt=0, le=1, strict=False)]
 _MAX_BYTES = 1 << 20
+_PARTS = ("tasks", "models", "protocols")
+
+
+def _task(entry: object, info: ValidationInfo) -> TaskEntry:
+    return _declarations(info).task(entry)
+
+
+def _model(entry: object, info: ValidationInfo) -> SourceModel:
+    return _declarations(info).model(entry)
+
+
+def _declarations(info: ValidationInfo) -> Declarations:
+    return info.context if isinstance(info.context, Declarations) else Declarations()
+
+
+def _known_code(code: object) -> str:
+    if not isinstance(code, str) or code not in PROBLEM_CODES:
+        raise UsageError(unknown_name("problem", str(code), PROBLEM_CODES, "medtransfer tasks check"))
+    return code
 
 
 class BlockFile(BaseModel):
@@ -23,10 +44,12 @@ class BlockFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    tasks: list[Entry] | None = None
-    models: list[Entry] | None = None
-    protocols: list[Entry] | None = None
-    label_fractions: list[Fraction] | None = Field(None, min_length=1)
+    tasks: list[Annotated[TaskEntry, PlainValidator(_task)]] | None = None
+    models: list[Annotated[SourceModel, PlainValidator(_model)]] | None = None
+    protocols: list[Annotated[TransferProtocol, PlainValidator(protocol)]] | None = None
+    label_fractions: list[Annotated[float, Field(gt=0, le=1, strict=False)]] | None = Field(
+        None, min_length=1
+    )
     seeds: int | None = Field(None, ge=1, le=1000)
 
 
@@ -34,7 +57,7 @@ class StudyFile(BlockFile):
     """A whole study file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
-    accept: dict[str, list[str]] = Field(default_factory=dict)
+    accept: dict[str, list[Annotated[str, PlainValidator(_known_code)]]] = Field(default_factory=dict)
     blocks: list[BlockFile] | None = Field(None, min_length=1)
 
 
@@ -60,58 +83,81 @@ def read_yaml(path: Path) -> tuple[str, dict[str, Any]]:
     return text, content
 
 
-def structure_faults(content: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with keys, types and ranges, one sentence each."""
-    try:
-        StudyFile.model_validate(content)
-    except ValidationError as error:
-        return [_sentence(fault) for fault in error.errors(include_url=False)]
-    return []
+def parse_study(content: Mapping[str, Any], folder: Path, origin: str) -> StudyFile:
+    """Return the parsed study, every name in it resolved.
 
+    Args:
+        content: Mapping of the study file.
+        folder: Where weights files named relative to the study lie.
+        origin: What the content comes from, for the message, such as ``study file a.yaml``.
 
-def entry_name(entry: Any) -> str | None:
-    """Return the name of an entry, or None when it has no valid form."""
-    if isinstance(entry, str):
-        return entry
-    if isinstance(entry, dict) and len(entry) == 1:
-        name = next(iter(entry))
-        return name if isinstance(name, str) else None
-    return None
-
-
-def entry_options(entry: Entry) -> dict[str, Any] | None:
-    """Return what an entry says beside its name; None when it is only a name."""
-    if isinstance(entry, str):
-        return None
-    options = next(iter(entry.values()))
-    return {} if options is None else options
-
-
-def entries(content: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
-    """Return all entries of a key, in the study and its blocks, each with its place in the file.
-
-    Works on faulty files too, so that every fault can be reported at once.
+    Raises:
+        UsageError: If anything is wrong; the message lists every fault.
     """
-    parts: list[tuple[str, Any]] = [(key, content.get(key))]
+    declarations = Declarations(folder, dict(_declared(content, "tasks")), dict(_declared(content, "models")))
+    faults = [*_missing_parts(content), *_unknown_accepts(content), *_declared_twice(content)]
+    parsed = None
+    try:
+        parsed = StudyFile.model_validate(content, context=declarations)
+    except ValidationError as error:
+        faults = [*declaration_faults(error, _known_keys), *faults]
+    if parsed is None or faults:
+        listed = "\n".join(f"  - {fault}" for fault in faults)
+        raise UsageError(f"{origin}: {len(faults)} fault{'s' * (len(faults) > 1)}:\n{listed}")
+    return parsed
+
+
+def _known_keys(place: Sequence[int | str]) -> Iterable[str]:
+    return BlockFile.model_fields if place else StudyFile.model_fields
+
+
+def _entries(content: Mapping[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Yield name and settings of every well-formed entry of a key, in the study and in its blocks."""
     blocks = content.get("blocks")
-    if isinstance(blocks, list):
-        parts += [
-            (f"blocks.{n}.{key}", block.get(key)) for n, block in enumerate(blocks) if isinstance(block, dict)
-        ]
+    parts = [content, *(blocks if isinstance(blocks, list) else [])]
+    for part in parts:
+        entries = part.get(key) if isinstance(part, dict) else None
+        for entry in entries if isinstance(entries, list) else []:
+            try:
+                name, settings = named(entry, {})
+            except UsageError:
+                continue
+            yield name, None if settings is None else dict(settings)
+
+
+def _declared(content: Mapping[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((name, settings) for name, settings in _entries(content, key) if settings is not None)
+
+
+def _declared_twice(content: Mapping[str, Any]) -> list[str]:
+    faults = []
+    for key in ("tasks", "models"):
+        seen: dict[str, dict[str, Any]] = {}
+        for name, settings in _declared(content, key):
+            if seen.setdefault(name, settings) != settings:
+                faults.append(f"{key}: expected one declaration of {name!r}, got two that differ.")
+    return faults
+
+
+def _missing_parts(content: Mapping[str, Any]) -> list[str]:
+    blocks = content.get("blocks")
+    parts = blocks if isinstance(blocks, list) and blocks else [content]
     return [
-        (f"{place}.{number}", entry)
-        for place, value in parts
-        if isinstance(value, list)
-        for number, entry in enumerate(value)
+        f"{key}: expected at least one{f' in block {number}' if blocks else ''}, got none."
+        for number, part in enumerate(parts)
+        for key in _PARTS
+        if isinstance(part, dict) and not part.get(key) and not content.get(key)
     ]
 
 
-def _sentence(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"] if not str(part).startswith(("function-", "dict[")))
-    if fault["type"] == "extra_forbidden":
-        known = StudyFile.model_fields if len(fault["loc"]) == 1 else BlockFile.model_fields
-        return f"{place}: expected one of {sorted(known)!r}, got an unknown key."
-    return f"{place}: {fault['msg']}, got {fault['input']!r:.80}."
+def _unknown_accepts(content: Mapping[str, Any]) -> list[str]:
+    accept = content.get("accept")
+    known = {name for name, _ in _entries(content, "tasks")}
+    return [
+        f"accept.{task}: expected a task of this study, one of {sorted(known)[:5]!r}."
+        for task in (accept if isinstance(accept, dict) else {})
+        if task not in known
+    ]
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

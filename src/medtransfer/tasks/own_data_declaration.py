@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
 from medtransfer.core.task_kind import TaskKind
 
@@ -96,8 +98,9 @@ def parse_own_data(name: str, declaration: dict[str, Any]) -> OwnData:
     try:
         return OwnData.model_validate(declaration)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'declaration'}: {fault['msg']}"
-            for fault in error.errors(include_url=False)
-        )
-        raise UsageError(f"task {name!r}: {faults}. See the page 'Own data' of the documentation.") from error
+        faults = " ".join(declaration_faults(error, _known_keys))
+        raise UsageError(f"task {name!r}: {faults} See the page 'Own data' of the documentation.") from error
+
+
+def _known_keys(place: Sequence[int | str]) -> Iterable[str]:
+    return Columns.model_fields if place else OwnData.model_fields
