@@ -8,7 +8,7 @@ import sys
 import venv
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = Path(__file__).resolve().parent
 OLDEST = (3, 11)
 
 
@@ -18,24 +18,30 @@ def main(folder: Path) -> None:
         sys.exit(
             f"Python: expected {OLDEST[0]}.{OLDEST[1]} or newer, got {sys.version.split()[0]}. Set PYTHON=..."
         )
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not has_pip(python):
+        make_empty(folder)
+    run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", REQUIREMENTS / "installer.txt")
+    uv = python.with_name("uv.exe" if os.name == "nt" else "uv")
+    run(uv, "pip", "install", "--python", python, "--require-hashes", "-r", REQUIREMENTS / "dev.txt")
+    run(uv, "pip", "install", "--python", python, "--no-deps", "--editable", REQUIREMENTS.parent)
+
+
+def has_pip(python: Path) -> bool:
+    """Return whether an interpreter is there, works and can install the installer."""
+    if not python.exists():
+        return False
+    return (
+        subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+    )
+
+
+def make_empty(folder: Path) -> None:
+    """Make a new environment in place of whatever is in ``folder``."""
     try:
-        venv.EnvBuilder(with_pip=True, upgrade_deps=False).create(folder)
+        venv.EnvBuilder(with_pip=True, clear=True).create(folder)
     except (subprocess.CalledProcessError, ImportError, OSError) as error:
         sys.exit(f"{folder}: expected to make a virtual environment, got: {error}. Install python3-venv.")
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    run(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--require-hashes",
-        "-r",
-        ROOT / "requirements" / "installer.txt",
-    )
-    uv = python.with_name("uv.exe" if os.name == "nt" else "uv")
-    run(uv, "pip", "install", "--python", python, "--require-hashes", "-r", ROOT / "requirements" / "dev.txt")
-    run(uv, "pip", "install", "--python", python, "--no-deps", "--editable", ROOT)
 
 
 def run(*command: object) -> None:

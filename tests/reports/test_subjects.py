@@ -22,6 +22,16 @@ def test_settings_of_one_kind_make_blocks_that_are_named_by_what_differs(synthet
     assert not blocks[0].hashes & blocks[1].hashes
 
 
+def test_settings_that_only_one_kind_knows_are_named_last(synthetic: ModuleType) -> None:
+    maker, (breast, _, phantom) = synthetic.StudyMaker(), synthetic.TASKS[:3]
+    maker.add(breast, "resnet20.random", "finetune", settings={"epochs": 5})
+    maker.add(phantom, "resnet20.random", "finetune", settings={"epochs": 9, "batch_dice": False})
+    assert maker.records[0].description.facts["kind"] != maker.records[1].description.facts["kind"]
+    maker.add(breast, "resnet20.random", "finetune", settings={"epochs": 7})
+    labels = [block.label for block in read_blocks(maker.records)]
+    assert labels == ["finetune (epochs 5)", "finetune (epochs 7)", "finetune (epochs 9)"]
+
+
 def test_labels_say_phantom_and_tell_two_versions_apart(synthetic: ModuleType) -> None:
     maker = synthetic.StudyMaker()
     breast, phantom = synthetic.TASKS[0], synthetic.TASKS[2]

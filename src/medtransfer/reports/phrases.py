@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -62,8 +61,10 @@ def setting(value: Any) -> str:
     """Return a resolved parameter as text.
 
     Example:
-        >>> setting(0.001), setting(True), setting(None), setting([1, 2]), setting("adamw")
-        ('0.001', 'yes', 'none', '1, 2', 'adamw')
+        >>> setting(0.001), setting(True), setting(None), setting([1, 4 / 3]), setting("adamw")
+        ('0.001', 'yes', 'none', '1, 1.33333', 'adamw')
+        >>> setting({"flip": 0.5, "crop_scale": [0.5, 1.0]})
+        '(crop scale [0.5, 1], flip 0.5)'
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -72,8 +73,8 @@ def setting(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(setting(item) for item in value) or "none"
     if isinstance(value, Mapping):
-        return json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return str(value)
+        return f"({', '.join(f'{_words(name)} {_bracketed(value[name])}' for name in sorted(value))})"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def settings(values: Mapping[str, Any]) -> str:
@@ -83,7 +84,15 @@ def settings(values: Mapping[str, Any]) -> str:
         >>> settings({"image_size": 96, "epochs": 15})
         'epochs 15; image size 96'
     """
-    return "; ".join(f"{name.replace('_', ' ')} {setting(values[name])}" for name in sorted(values))
+    return "; ".join(f"{_words(name)} {setting(values[name])}" for name in sorted(values))
+
+
+def _bracketed(value: Any) -> str:
+    return f"[{setting(value)}]" if isinstance(value, list | tuple) else setting(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def short_hash(digest: str) -> str:

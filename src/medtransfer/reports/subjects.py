@@ -174,15 +174,27 @@ def _blocks(protocol: str, by_kind: Mapping[str, Mapping[str, Mapping[str, Any]]
 
 
 def _distinct_labels(protocol: str, choices: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a label per choice that names what differs between them."""
+    """Return a label per choice that names what differs between them.
+
+    Settings that every choice has come first; those only one kind of task knows are named where
+    the others do not tell two choices apart.
+    """
     names = sorted({name for values in choices for name in values})
     differing = [name for name in names if len({setting(values.get(name)) for values in choices}) > 1]
+    common = [name for name in differing if all(name in values for values in choices)]
+    labels = _told(protocol, choices, common)
+    if len(set(labels)) < len(labels):
+        labels = _told(protocol, choices, differing)
+    return _distinct(labels)
+
+
+def _told(protocol: str, choices: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
     labels = []
     for number, values in enumerate(choices, start=1):
-        shown = [name for name in differing if name in values][:_MOST_SETTINGS_IN_LABEL]
+        shown = [name for name in names if name in values][:_MOST_SETTINGS_IN_LABEL]
         told = ", ".join(f"{name.replace('_', ' ')} {setting(values[name])}" for name in shown)
         labels.append(f"{protocol} ({told})" if told else f"{protocol} (settings {number})")
-    return _distinct(labels)
+    return labels
 
 
 def _distinct(labels: Sequence[str], marks: Sequence[str] | None = None) -> list[str]:
