@@ -87,20 +87,30 @@ class CaseTable:
         return self.frame["label"].to_numpy(dtype=np.int64)
 
     def content_hash(self) -> str:
-        """Return a hash of everything a result can depend on: ids, splits, labels and file contents."""
-        rows: list[Any] = []
-        for row in self.frame.to_dict("records"):
-            for column in ("image", "field_of_view"):
-                if row.get(column):
-                    row[column] = self.source.content_hash(str(row[column]))
-            if "mask" in row:
-                row["mask"] = [self.source.content_hash(str(part)) for part in row["mask"]]
-            rows.append({str(key): _plain(value) for key, value in row.items()})
+        """Return a hash of everything a result can depend on: ids, splits, labels and file contents.
+
+        Columns outside the contract do not enter it; an empty ``field_of_view`` counts as none.
+        """
+        columns = [*self._required(), *({"field_of_view"} & set(self.frame.columns))]
+        rows = [
+            {name: self._content(name, value) for name, value in zip(columns, row, strict=True)}
+            for row in self.frame[columns].itertuples(index=False, name=None)
+        ]
         return hash_json({"kind": self.kind.value, "classes": self.classes, "rows": rows})
 
     def with_frame(self, frame: pd.DataFrame) -> CaseTable:
         """Return a copy with other rows."""
         return replace(self, frame=frame.reset_index(drop=True))
+
+    def _content(self, column: str, value: Any) -> Any:
+        """Return a cell as a JSON value; the digest of what it points at where it is a locator."""
+        if column == "mask":
+            return [self.source.content_hash(str(part)) for part in value]
+        if column == "image":
+            return self.source.content_hash(str(value))
+        if column == "field_of_view":
+            return self.source.content_hash(value) if isinstance(value, str) and value else None
+        return value.item() if isinstance(value, np.generic) else value
 
     def _required(self) -> list[str]:
         if self.kind is TaskKind.SEGMENTATION:
@@ -110,7 +120,3 @@ class CaseTable:
         else:
             labels = ["label"]
         return ["case_id", "patient_id", "split", "image", *labels]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
