@@ -1,54 +1,76 @@
-"""R3: scikit-learn's LogisticRegression one by one against our grid of heads, at the same minimum.
-
-Run with ``python -m benchmarks.r3_probe_grid``; both sides get one thread.
-"""
+"""R3: scikit-learn's LogisticRegression one by one against our grid of heads, at the same minimum."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
+from benchmarks.contest import Arm, Contest, Goal, Verdict
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.protocols.linear import STRENGTHS
 from medtransfer.protocols.logistic_heads import LogisticHeads, fit_heads
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 1.0)
 SEEDS = 5
-MOST_DRIFT = 0.3
+CASES = 2000
+TEST_CASES = 600
+GOALS = {512: 20.0, 2048: 12.0}
 LARGEST_GAP = 2e-4
+"""Nats per training case by which our objective may lie above scikit-learn's."""
 LARGEST_AUC_DIFFERENCE = 1e-3
+"""Most by which the median test AUC may differ."""
+
+FloatArray = npt.NDArray[np.float64]
+Solutions = Sequence[tuple[FloatArray, FloatArray]]
+"""Weights (S, d) and intercepts (S,) of each training subset."""
 
 
 @dataclass(frozen=True)
 class Problem:
     """Embeddings like those of a network: correlated, of falling spread; noisy binary labels."""
 
-    features: np.ndarray
-    """(N, d) float32, training cases first."""
-    labels: np.ndarray
+    features: npt.NDArray[np.float32]
+    """(N, d), training cases first."""
+    labels: npt.NDArray[np.int64]
     """(N,) zeros and ones."""
-    subsets: tuple[np.ndarray, ...]
+    subsets: tuple[npt.NDArray[np.int64], ...]
     """Training rows of every fraction and seed."""
-    test: np.ndarray
+    test: npt.NDArray[np.int64]
     """Test rows."""
 
 
+def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:
+    """Yield one contest per embedding size; both sides solve the whole grid of 250 heads."""
+    del folder
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    for columns, goal in GOALS.items():
+        problem = draw_problem(100, columns // 16) if quick else draw_problem(CASES, columns)
+        yield Contest(
+            f"d={columns}",
+            numerator=Arm("scikit-learn, one by one", partial(fit_one_by_one, problem)),
+            denominator=Arm("ours", partial(fit_grid, problem)),
+            goal=Goal(goal),
+            verify=partial(_verdict, problem),
+            also=(Arm("ours, equal subsets solved again", partial(fit_grid, problem, share=False)),),
+            warm_up=False,
+        )
+
+
 def draw_problem(cases: int, columns: int) -> Problem:
-    """Return a problem with ``cases`` training cases and 600 test cases, always the same."""
+    """Return a problem with ``cases`` training cases, always the same."""
     random = np.random.default_rng(0)
-    total = cases + 600
+    total = cases + TEST_CASES
     spread = (1.0 + np.arange(columns)) ** -0.7
     mixing = random.standard_normal((columns, columns)) / np.sqrt(columns)
     features = (random.standard_normal((total, columns)) * spread) @ mixing
@@ -63,129 +85,81 @@ def draw_problem(cases: int, columns: int) -> Problem:
     return Problem(features.astype(np.float32), labels, tuple(subsets), np.arange(cases, total))
 
 
-def fit_one_by_one(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return scikit-learn's weights (S, d) and intercepts (S,) of each subset, with its default tolerance."""
+def fit_one_by_one(problem: Problem) -> Solutions:
+    """Return scikit-learn's heads of each subset, with its default solver and tolerance."""
     solutions = []
     for rows in problem.subsets:
         inputs = StandardScaler().fit_transform(problem.features[rows].astype(np.float64))
         heads = [
-            LogisticRegression(C=c, max_iter=100_000).fit(inputs, problem.labels[rows]) for c in STRENGTHS
+            LogisticRegression(C=strength, max_iter=100_000).fit(inputs, problem.labels[rows])
+            for strength in STRENGTHS
         ]
-        solutions.append(
-            (
-                np.concatenate([head.coef_ for head in heads]),
-                np.concatenate([head.intercept_ for head in heads]),
-            )
-        )
+        weights = np.concatenate([head.coef_ for head in heads])
+        solutions.append((weights, np.concatenate([head.intercept_ for head in heads])))
     return solutions
 
 
 def fit_grid(problem: Problem, *, share: bool = True) -> list[LogisticHeads]:
     """Return our heads of each subset; as in the protocol, equal subsets are solved once if ``share``."""
     solved: dict[bytes, LogisticHeads] = {}
+    found = []
     for rows in problem.subsets:
-        if rows.tobytes() not in solved or not share:
-            solved[rows.tobytes()] = fit_heads(
+        key = rows.tobytes()
+        if key not in solved or not share:
+            solved[key] = fit_heads(
                 problem.features[rows], problem.labels[rows], TaskKind.BINARY, ("no", "yes"), STRENGTHS
             )
-    return [solved[rows.tobytes()] for rows in problem.subsets]
+        found.append(solved[key])
+    return found
 
 
-def compare(
-    problem: Problem, theirs: list[tuple[np.ndarray, np.ndarray]], ours: list[LogisticHeads]
-) -> dict[str, Any]:
-    """Return how far the two are apart, in nats per training case of the mean objective and in test AUC.
+def compare(problem: Problem, theirs: Solutions, ours: Sequence[LogisticHeads]) -> Verdict:
+    """Return how far the two are apart, in nats per training case and in test AUC.
 
     scikit-learn's default tolerance stops before the minimum for weak regularisation, so its objective
     may lie above ours; a gap counts against us where ours lies above.
     """
-    gaps, differences = [], []
-    for rows, (weights, intercepts), heads in zip(problem.subsets, theirs, ours, strict=True):
-        inputs = heads.standardisation(problem.features[rows])
-        unseen = heads.standardisation(problem.features[problem.test])
-        for i, c in enumerate(STRENGTHS):
-            both = (
-                (heads.weights[i, 0], heads.intercepts[i, 0]),
-                (weights[i][heads.standardisation.kept], intercepts[i]),
-            )
-            signs = 2 * problem.labels[rows] - 1
-            ours_at, theirs_at = (
-                np.logaddexp(0, -signs * (inputs @ w + b)).mean() + w @ w / (2 * c * len(rows))
-                for w, b in both
-            )
-            gaps.append(ours_at - theirs_at)
-            aucs = [roc_auc_score(problem.labels[problem.test], unseen @ w) for w, _ in both]
-            differences.append(abs(aucs[0] - aucs[1]))
-    return {
+    pairs = [
+        _gap_and_difference(problem, rows, heads, solution, number)
+        for rows, solution, heads in zip(problem.subsets, theirs, ours, strict=True)
+        for number in range(len(STRENGTHS))
+    ]
+    gaps, differences = np.array(pairs).T
+    facts = {
         "fits": len(gaps),
-        "objective_gap_ours_above": max(0.0, float(max(gaps))),
-        "objective_gap_sklearn_above": max(0.0, float(-min(gaps))),
-        "fits_where_sklearn_stops_early": int(np.sum(np.array(gaps) < -LARGEST_GAP)),
+        "objective_gap_ours_above": max(0.0, float(gaps.max())),
+        "objective_gap_sklearn_above": max(0.0, float(-gaps.min())),
+        "fits_where_sklearn_stops_early": int(np.sum(gaps < -LARGEST_GAP)),
         "median_auc_difference": float(np.median(differences)),
         "all_converged": all(fit.converged for heads in ours for fit in heads.fits),
     }
+    near = facts["objective_gap_ours_above"] <= LARGEST_GAP
+    same = facts["median_auc_difference"] <= LARGEST_AUC_DIFFERENCE
+    return Verdict(bool(near and same and facts["all_converged"]), facts)
 
 
-def run(columns: int = 512, cases: int = 2000, repeats: int = 7) -> dict[str, Any]:
-    """Return CPU seconds of both sides, their ratio, and how equal their results are."""
-    problem = draw_problem(cases, columns)
-    sides: dict[str, list[float]] = {"sklearn": [], "ours": [], "ours_unshared": [], "product": []}
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        ours = fit_grid(problem)
-        theirs: list[tuple[np.ndarray, np.ndarray]] = []
-        for _ in range(repeats):
-            sides["product"].append(_cpu_seconds(_product)[0])
-            seconds, theirs = _cpu_seconds(lambda: fit_one_by_one(problem))
-            sides["sklearn"].append(seconds)
-            seconds, ours = _cpu_seconds(lambda: fit_grid(problem))
-            sides["ours"].append(seconds)
-            sides["ours_unshared"].append(_cpu_seconds(lambda: fit_grid(problem, share=False))[0])
-        equality = compare(problem, theirs, ours)
-    ratios, unshared = (_ratios(sides["sklearn"], sides[side]) for side in ("ours", "ours_unshared"))
-    drift = max(sides["product"]) / min(sides["product"]) - 1
-    return {
-        "bar": "R3",
-        "columns": columns,
-        "cases": cases,
-        "ratio": statistics.median(ratios),
-        "ratio_range": [min(ratios), max(ratios)],
-        "ratio_when_equal_subsets_are_solved_again": statistics.median(unshared),
-        "goal": 20 if columns <= 512 else 12,
-        "cpu_s": {side: statistics.median(seconds) for side, seconds in sides.items()},
-        "repeats": repeats,
-        "valid": drift <= MOST_DRIFT,
-        "drift": drift,
-        "equal": equality["objective_gap_ours_above"] <= LARGEST_GAP
-        and equality["median_auc_difference"] <= LARGEST_AUC_DIFFERENCE,
-        **equality,
-    }
+def _gap_and_difference(
+    problem: Problem,
+    rows: npt.NDArray[np.int64],
+    heads: LogisticHeads,
+    theirs: tuple[FloatArray, FloatArray],
+    number: int,
+) -> tuple[float, float]:
+    """Return our objective minus theirs, and the distance of the test AUCs, for one strength."""
+    standardise, strength = heads.standardisation, heads.strengths[number]
+    inputs, unseen = standardise(problem.features[rows]), standardise(problem.features[problem.test])
+    signs, truth = 2 * problem.labels[rows] - 1, problem.labels[problem.test]
+    both = (
+        (heads.weights[number, 0], heads.intercepts[number, 0]),
+        (theirs[0][number][standardise.kept], theirs[1][number]),
+    )
+    ours_at, theirs_at = (
+        np.logaddexp(0, -signs * (inputs @ w + b)).mean() + w @ w / (2 * strength * len(rows))
+        for w, b in both
+    )
+    our_auc, their_auc = (roc_auc_score(truth, unseen @ w) for w, _ in both)
+    return float(ours_at - theirs_at), abs(float(our_auc - their_auc))
 
 
-def main() -> None:
-    """Print the result as one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--columns", type=int, default=512)
-    parser.add_argument("--cases", type=int, default=2000)
-    parser.add_argument("--repeats", type=int, default=7)
-    print(json.dumps(run(**vars(parser.parse_args())), indent=1))
-
-
-def _ratios(first: list[float], second: list[float]) -> list[float]:
-    return [one / other for one, other in zip(first, second, strict=True)]
-
-
-def _product() -> None:
-    matrix = np.ones((1500, 1500))
-    for _ in range(3):
-        matrix @ matrix
-
-
-def _cpu_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.process_time()
-    result = work()
-    return time.process_time() - start, result
-
-
-if __name__ == "__main__":
-    main()
+def _verdict(problem: Problem, results: Mapping[str, Any]) -> Verdict:
+    return compare(problem, results["scikit-learn, one by one"], results["ours"])

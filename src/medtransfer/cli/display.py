@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from medtransfer.store.records import Counts
 
 _PLAIN_EVERY_S = 15.0
+_FILE_WIDTH = 160
 
 
 class Display:
@@ -24,10 +25,10 @@ class Display:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             console=self.console,
             disable=not self.console.is_terminal,
@@ -78,6 +79,17 @@ class Display:
         if what not in self._bars:
             self._bars[what] = self._progress.add_task(what, total=total, note=note)
         self._progress.update(self._bars[what], completed=done, total=total, note=note)
+
+
+def output_console() -> Console:
+    """Return where tables are printed: standard output, wide enough for names when it is no terminal.
+
+    Text is printed as it is: no name can be markup.
+    """
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH
+    return console
 
 
 def duration(seconds: float) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from medtransfer.cli.json_output import fact_line, print_json
 from medtransfer.cli.options import json_option, weights_option
 
 
@@ -24,7 +24,7 @@ def list_models(as_json: bool) -> None:
 
     entries = list(catalogue)
     if as_json:
-        click.echo(json.dumps([asdict(entry) for entry in entries]))
+        print_json([asdict(entry) for entry in entries])
         return
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
@@ -44,10 +44,10 @@ def show_model(name: str, as_json: bool) -> None:
 
     record = asdict(resolve_model(name))
     if as_json:
-        click.echo(json.dumps(record))
+        print_json(record)
         return
     for key, value in record.items():
-        click.echo(f"{key}: {json.dumps(value)}")
+        click.echo(fact_line(key, value))
 
 
 @models.command("check")
@@ -61,11 +61,11 @@ def check_model_command(name: str, weights: Path | None, as_json: bool) -> int:
     checked = check_model(name, weights)
     found = checked.as_json()
     if as_json:
-        click.echo(json.dumps(found))
+        print_json(found)
     else:
         for key, value in found.items():
             if key != "problems":
-                click.echo(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+                click.echo(fact_line(key, value))
         for problem in checked.problems:
             click.echo(problem.sentence(), err=True)
     return 0 if checked.ok else 3

@@ -28,14 +28,17 @@ cache_option = click.option(
     show_envvar=True,
     help="Folder for decoded images and features  [default: the platform's user cache]",
 )
+DEFAULT_STORE = "medtransfer-store"
+
 store_option = click.option(
     "--store",
-    default="medtransfer-store",
+    default=DEFAULT_STORE,
     envvar=STORE_VARIABLE,
     show_envvar=True,
     show_default=True,
     help="Where records live: a folder, a .db file, or a database URL.",
 )
+store_argument = click.argument("store", metavar="[STORE]", default=DEFAULT_STORE, envvar=STORE_VARIABLE)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from medtransfer.cli.options import FOLDER, json_option
+from medtransfer.cli.json_output import print_json
+from medtransfer.cli.options import FOLDER, json_option, store_argument
 from medtransfer.core.errors import UsageError
 from medtransfer.core.provenance import command_line
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("store", metavar="STORE")
+@store_argument
 @click.option("--study", help="Name of the study  [default: the only one]")
 @click.option(
     "--out", type=FOLDER, help="Folder of the report  [default: reports/<study> beside the records]"
@@ -49,13 +49,12 @@ def only_study(store: Store) -> str:
 
 def write_and_print(store: Store, study: str, out: Path | None) -> None:
     """Write the report of a study, print its tables and the path of its page."""
-    from rich.console import Console
-
+    from medtransfer.cli.display import output_console
     from medtransfer.reports.renderers.console import console_tables
     from medtransfer.reports.write_report import write_report
 
     files = write_report(store, study, out or report_folder(store, study), command=command_line())
-    console = Console()
+    console = output_console()
     for table in console_tables(files.reading):
         console.print(table)
     click.echo(f"Report: {files.html}")
@@ -71,4 +70,4 @@ def _print_json(store: Store, study: str, out: Path | None) -> None:
 
     files = write_report(store, study, out or report_folder(store, study), command=command_line())
     found = {name: str(getattr(files, name)) for name in ("html", "markdown", "csv", "runs_csv", "json")}
-    click.echo(json.dumps({"study": study, "files": found}))
+    print_json({"study": study, "files": found})

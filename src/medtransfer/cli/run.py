@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,12 @@ from medtransfer.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from medtransfer.store.store import Store
     from medtransfer.study.planner import Plan
-    from medtransfer.study.session import StudySession
+    from medtransfer.study.session import RunRequest, StudySession
+    from medtransfer.study.study import Study
+
+_MOST_CAUSES = 5
 
 
 @click.command()
@@ -53,8 +58,7 @@ def run(
     A trial that is done is never run again, in any study that shares the store. Kill the command
     at any moment and start it again: it goes on where it was.
     """
-    from medtransfer.cli.display import Display
-    from medtransfer.study.session import RunRequest, StudySession
+    from medtransfer.study.session import RunRequest
     from medtransfer.study.study import Study
 
     request = RunRequest(
@@ -66,47 +70,75 @@ def run(
         device=device,
         retry_failed=retry_failed,
     )
-    with Display() as display:
-        session = StudySession.prepare(Study.read(study_file), request, progress=display.step)
-        plan = session.estimate() if dry_run else None
-        counts = None if dry_run else session.run(display.counts)
-    if plan is not None:
-        print_plan(plan)
+    study = Study.read(study_file)
+    if dry_run:
+        print_plan(plan_study(study, request))
         return 0
-    assert counts is not None
-    print_report(session, out)
+    return run_and_report(study, request, out)
+
+
+def plan_study(study: Study, request: RunRequest) -> Plan:
+    """Return what a study would run, after the same checks as a run; nothing is declared in the store."""
+    session = _prepare(study, request)
+    with session.store:
+        return session.estimate()
+
+
+def run_and_report(study: Study, request: RunRequest, out: Path | None = None) -> int:
+    """Run a study, print its tables and the path of its report, and return the exit code."""
+    from medtransfer.cli.display import Display
+    from medtransfer.cli.report import write_and_print
+
+    session = _prepare(study, request)
+    with session.store as store:
+        with Display() as display:
+            counts = session.run(display.counts)
+        write_and_print(store, study.name, out)
+        if counts.failed:
+            print_failures(store, study.name)
     return 1 if counts.failed else 0
 
 
-def print_report(session: StudySession, out: Path | None) -> None:
-    """Write the report of a session and print its tables and its path."""
-    from medtransfer.cli.report import write_and_print
+def _prepare(study: Study, request: RunRequest) -> StudySession:
+    from medtransfer.cli.display import Display
+    from medtransfer.study.session import StudySession
 
-    write_and_print(session.store, session.study.name, out)
+    with Display() as display:
+        return StudySession.prepare(study, request, progress=display.step)
+
+
+def print_failures(store: Store, study: str) -> None:
+    """Say on standard error why trials failed, most frequent first, and what can be done."""
+    from medtransfer.reports.printable import one_line
+    from medtransfer.store.records import State
+
+    failed = store.records(study, states=[State.FAILED])
+    causes = Counter(one_line(f"{record.reason}: {record.message}") for record in failed)
+    for cause, number in causes.most_common(_MOST_CAUSES):
+        click.echo(f"{number} failed: {cause}", err=True)
+    click.echo(
+        f"Of the study's trials, {len(failed)} failed; 'medtransfer status' names each. "
+        "Once the cause is gone, run again with --retry-failed.",
+        err=True,
+    )
 
 
 def print_plan(plan: Plan) -> None:
     """Print what would run."""
-    from rich.console import Console
     from rich.table import Table
 
-    from medtransfer.cli.display import duration
+    from medtransfer.cli.display import duration, output_console
 
-    table = Table("task", "model", "protocol", "trials", "done", "one core", "estimated from")
+    table = Table()
+    for heading in ("task", "model", "protocol", "label fractions", "trials", "done", "one core", "basis"):
+        table.add_column(heading, overflow="fold")
     for row in plan.rows:
-        table.add_row(
-            row.task,
-            row.model,
-            row.protocol,
-            str(row.trials),
-            str(row.done),
-            duration(row.seconds),
-            row.basis,
-        )
-    console = Console()
+        fractions = ", ".join(f"{fraction:g} (x {number})" for fraction, number in row.fractions.items())
+        numbers = (str(row.trials), str(row.done), duration(row.seconds))
+        table.add_row(row.task, row.model, row.protocol, fractions, *numbers, row.basis)
+    console = output_console()
     console.print(table)
     console.print(
         f"{plan.total} trials, {plan.done} done, {plan.total - plan.done} to run: "
-        f"about {duration(plan.seconds)} with {max(plan.workers, 1)} worker(s).",
-        highlight=False,
+        f"about {duration(plan.seconds)} with {max(plan.workers, 1)} worker(s)."
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from medtransfer.cli.options import json_option
-from medtransfer.core.locations import STORE_VARIABLE
+from medtransfer.cli.json_output import print_json
+from medtransfer.cli.options import json_option, store_argument
+
+if TYPE_CHECKING:
+    from medtransfer.store.records import Record
 
 
 @click.command()
-@click.argument("store", metavar="[STORE]", default="medtransfer-store", envvar=STORE_VARIABLE)
+@store_argument
 @click.option("--study", help="Only this study.")
 @json_option
 def status(store: str, study: str | None, as_json: bool) -> None:
@@ -24,23 +27,32 @@ def status(store: str, study: str | None, as_json: bool) -> None:
         failed = opened.records(study, states=[State.FAILED])
         studies = opened.studies()
     numbers = {name: getattr(counts, name) for name in ("done", "running", "pending", "failed")}
-    reasons = [
-        {
-            "fingerprint": record.description.fingerprint,
-            "task": record.description.task,
-            "model": record.description.model,
-            "protocol": record.description.protocol,
-            "label_fraction": record.description.label_fraction,
-            "repetition": record.description.repetition,
-            "reason": record.reason,
-            "message": record.message,
-        }
-        for record in failed
-    ]
     if as_json:
-        click.echo(json.dumps({"studies": studies, **numbers, "failed_trials": reasons}))
+        print_json({"studies": studies, **numbers, "failed_trials": [_failure(record) for record in failed]})
         return
     click.echo("  ".join(f"{name} {number}" for name, number in numbers.items()))
-    for row in reasons:
-        place = f"{row['task']}  {row['model']}  {row['protocol']}  {row['label_fraction']:g}  #{row['repetition']}"
-        click.echo(f"failed: {place}: {row['reason']}: {row['message']}")
+    for record in failed:
+        click.echo(_line(record))
+
+
+def _line(record: Record) -> str:
+    from medtransfer.reports.printable import one_line
+
+    trial = record.description
+    place = f"{trial.task}, {trial.model}, {trial.protocol}"
+    which = f"label fraction {trial.label_fraction:g}, repetition {trial.repetition}"
+    return one_line(f"failed: {place}, {which}: {record.reason}: {record.message}")
+
+
+def _failure(record: Record) -> dict[str, Any]:
+    trial = record.description
+    return {
+        "fingerprint": trial.fingerprint,
+        "task": trial.task,
+        "model": trial.model,
+        "protocol": trial.protocol,
+        "label_fraction": trial.label_fraction,
+        "repetition": trial.repetition,
+        "reason": record.reason,
+        "message": record.message,
+    }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from medtransfer.cli.json_output import fact_line, print_json
 from medtransfer.cli.options import cache_option, data_option, default_workers, json_option
+from medtransfer.core.errors import DataError
+from medtransfer.core.problems import Problem
 
 
 @click.group()
@@ -23,7 +25,7 @@ def list_tasks(as_json: bool) -> None:
     from medtransfer.tasks.registry import target_tasks
 
     if as_json:
-        click.echo(json.dumps([_facts(task.name) for task in target_tasks]))
+        print_json([_facts(task.name) for task in target_tasks])
         return
     width = max(len(task.name) for task in target_tasks)
     for task in target_tasks:
@@ -37,10 +39,10 @@ def show_task(name: str, as_json: bool) -> None:
     """Show the record of NAME."""
     facts = _facts(name)
     if as_json:
-        click.echo(json.dumps(facts))
+        print_json(facts)
         return
     for key, value in facts.items():
-        click.echo(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+        click.echo(fact_line(key, value))
 
 
 @tasks.command("check")
@@ -50,27 +52,37 @@ def show_task(name: str, as_json: bool) -> None:
 @json_option
 def check_task(name: str, data: Path | None, cache: Path | None, as_json: bool) -> int:
     """Compare the data of NAME below the data folder with what the task expects."""
-    from medtransfer.core.locations import cache_folder
-    from medtransfer.study.entries import TaskEntry
-    from medtransfer.study.preparation import inspect_task, locate
-
-    location = locate(TaskEntry(name), data)
-    prepared, problems = inspect_task(location, cache or cache_folder(), workers=default_workers())
-    counts = prepared.cases.frame["split"].value_counts().to_dict()
+    try:
+        counts, problems = _inspect(name, data, cache)
+    except DataError as error:
+        counts = {}
+        problems = [Problem("unusable-data", name, "data that can be opened", str(error).rstrip("."))]
     if as_json:
-        found = {
-            "ok": not problems,
-            "name": name,
-            "counts": counts,
-            "problems": [p.as_json() for p in problems],
-        }
-        click.echo(json.dumps(found))
+        found = [problem.as_json() for problem in problems]
+        print_json({"name": name, "ok": not problems, "counts": counts, "problems": found})
     else:
         click.echo("  ".join(f"{split} {number}" for split, number in counts.items()))
         for problem in problems:
-            click.echo(problem.sentence())
+            click.echo(problem.sentence(), err=True)
         click.echo("as expected" if not problems else f"{len(problems)} problem(s)")
     return 3 if problems else 0
+
+
+def _inspect(name: str, data: Path | None, cache: Path | None) -> tuple[dict[str, int], list[Problem]]:
+    from medtransfer.cli.display import Display
+    from medtransfer.core.locations import cache_folder
+    from medtransfer.study.entries import TaskEntry
+    from medtransfer.study.preparation import inspect_task, locate
+    from medtransfer.tasks.registry import target_tasks
+
+    target_tasks.get(name)
+    location = locate(TaskEntry(name), data)
+    with Display() as display:
+        prepared, problems = inspect_task(
+            location, cache or cache_folder(), workers=default_workers(), progress=display.step
+        )
+    counts = prepared.cases.frame["split"].value_counts()
+    return {str(split): int(counts[split]) for split in counts.index}, problems
 
 
 def _facts(name: str) -> dict[str, Any]:

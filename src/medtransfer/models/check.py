@@ -124,4 +124,4 @@ def _audit_facts(audit: KeyAudit | None) -> dict[str, Any]:
 
 
 def _problem(code: str, model: SourceModel, error: WeightsError) -> Problem:
-    return Problem(code, model.name, "weights that can be used", str(error))
+    return Problem(code, model.name, "weights that can be used", str(error).rstrip("."))

@@ -101,7 +101,11 @@ def _the_right_one(model: SourceModel, sha256: str | None, found: list[Path]) ->
 
 def _absent(model: SourceModel, weights: WeightsFile, folder: Path | None) -> str:
     name = weights_file_name(weights)
-    where = f"no such file in {folder} or one level below" if folder else "no weights folder"
     source = f" Its source is {weights.url}." if weights.url else ""
-    step = f"Put it into {folder}" if folder else "Name its folder with --weights or MEDTRANSFER_WEIGHTS"
+    if folder is None:
+        where, step = "no weights folder", "Name its folder with --weights or MEDTRANSFER_WEIGHTS"
+    elif not folder.is_dir():
+        where, step = f"no folder at {folder}", "Check --weights or MEDTRANSFER_WEIGHTS"
+    else:
+        where, step = f"no such file in {folder} or one level below", f"Put it into {folder}"
     return f"model {model.name!r}: expected the weights file {name!r}, got {where}. {step}.{source}"

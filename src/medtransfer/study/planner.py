@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ class PlanRow:
     """Source model."""
     protocol: str
     """Protocol."""
+    fractions: Mapping[float, int]
+    """Label fraction to its number of trials."""
     trials: int
     """All of them."""
     done: int
@@ -102,7 +105,9 @@ def _row(
         seconds, basis = measured.get(key, 0.0) * len(left), "measured"
     else:
         seconds, basis = _probe(left, folders, speeds), "probe"
-    return PlanRow(*key, trials=len(group), done=len(group) - len(left), seconds=seconds, basis=basis)
+    fractions = Counter(trial.description.label_fraction for trial in group)
+    done_here = len(group) - len(left)
+    return PlanRow(*key, fractions, trials=len(group), done=done_here, seconds=seconds, basis=basis)
 
 
 def _durations(records: Sequence[Record]) -> dict[tuple[str, str, str], float]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medtransfer.core.errors import DataError
+from medtransfer.core.errors import DataError, WeightsError
+from medtransfer.core.locations import DATA_VARIABLE, WEIGHTS_VARIABLE
 from medtransfer.core.problems import Problem, describe_problems
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.data.audit import audit_cases
@@ -32,6 +33,18 @@ class Folders:
     """Folder of the weights files."""
     cache: Path
     """Folder of decoded images, features and hashes."""
+
+    def check(self) -> None:
+        """Check that the folders the user named are there.
+
+        Raises:
+            DataError: If the data folder is not.
+            WeightsError: If the weights folder is not.
+        """
+        if self.data is not None and not self.data.is_dir():
+            raise DataError(_no_folder("data", self.data, DATA_VARIABLE))
+        if self.weights is not None and not self.weights.is_dir():
+            raise WeightsError(_no_folder("weights", self.weights, WEIGHTS_VARIABLE))
 
 
 @dataclass(frozen=True)
@@ -155,12 +168,22 @@ def prepare_models(study: Study, folders: Folders) -> dict[str, PreparedModel]:
     """Return every source model of a study with the hash of its weights.
 
     Raises:
-        WeightsError: If weights are missing or are not the declared file.
+        WeightsError: If weights are missing or are not the declared file; one message names them all.
     """
-    return {
-        name: PreparedModel(model, weights_hash(model, folders.weights))
-        for name, model in study.models.items()
-    }
+    prepared: dict[str, PreparedModel] = {}
+    refused: list[str] = []
+    for name, model in study.models.items():
+        try:
+            prepared[name] = PreparedModel(model, weights_hash(model, folders.weights))
+        except WeightsError as error:
+            refused.append(str(error))
+    if refused:
+        raise WeightsError("\n".join(refused))
+    return prepared
+
+
+def _no_folder(name: str, path: Path, variable: str) -> str:
+    return f"{name} folder: expected a folder at {path}, got none. Check --{name} or {variable}."
 
 
 def _refusal(name: str, problems: list[Problem]) -> str:

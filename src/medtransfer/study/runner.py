@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from medtransfer.core.errors import LeaseLostError, TrialError
+from medtransfer.core.errors import LeaseLostError, StoreError, TrialError
 from medtransfer.execution.jobs import Event, Job, JobFailed, JobYielded, WorkerDied
 from medtransfer.execution.run_jobs import run_jobs
 from medtransfer.store.leases import Claim, LeasesLostError
@@ -28,6 +29,7 @@ POLL_S = 2.0
 MAX_ATTEMPTS = 3
 """How often a trial may lose its worker before it counts as failed."""
 
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WORKER_FUNCTION = "medtransfer.study.trial:run_trials"
 _WORKER_SETUP = "medtransfer.study.worker_setup:use_one_thread"
 
@@ -150,6 +152,7 @@ class StudyRunner:
         if isinstance(event, JobYielded):
             self._write(event.value)
         elif isinstance(event, JobFailed):
+            _stop_on_full_disk(event)
             reason = getattr(event.exception, "reason", "error")
             self._fail_first(held[event.key], reason, f"{event.error_type}: {event.message}", event.traceback)
         elif isinstance(event, WorkerDied):
@@ -222,6 +225,13 @@ class StudyRunner:
         except LeasesLostError as error:
             for claim in error.claims:
                 self._pop(claim.fingerprint)
+
+
+def _stop_on_full_disk(event: JobFailed) -> None:
+    """Raise what would fail every trial after this one, so that the run ends and they stay pending."""
+    error = event.exception
+    if isinstance(error, StoreError) or (isinstance(error, OSError) and error.errno in _NO_SPACE):
+        raise error
 
 
 class _Heartbeat:

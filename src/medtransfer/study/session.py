@@ -12,7 +12,6 @@ from medtransfer.core.problems import describe_problems
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.core.provenance import command_line
 from medtransfer.data.splits import write_split
-from medtransfer.models.check import check_model
 from medtransfer.store.records import Counts, State
 from medtransfer.store.store import Store
 from medtransfer.study.plan import Trial, plan_trials
@@ -53,7 +52,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class StudySession:
-    """A study whose tasks and models were found and whose trials are in the store."""
+    """A study whose tasks and models were found and checked; :meth:`run` declares its trials in the store."""
 
     study: Study
     """The study."""
@@ -66,7 +65,7 @@ class StudySession:
 
     @classmethod
     def prepare(cls, study: Study, request: RunRequest, *, progress: Progress = no_progress) -> StudySession:
-        """Find and check everything, then declare the trials in the store.
+        """Find and check everything; nothing is declared yet, so that a plan changes no study.
 
         Raises:
             DataError: If a task's data is missing or not as declared.
@@ -74,18 +73,15 @@ class StudySession:
             UsageError: If the study asks for something no protocol can do, or the store's place is wrong.
         """
         folders = request.folders
-        tasks = prepare_tasks(study, folders, workers=max(request.workers, 1), progress=progress)
+        folders.check()
         models = prepare_models(study, folders)
+        tasks = prepare_tasks(study, folders, workers=max(request.workers, 1), progress=progress)
         trials = plan_trials(study, tasks, models)
         store = Store.open(request.store)
         states = store.states([trial.fingerprint for trial in trials])
         _check_weights(
             [trial for trial in trials if states.get(trial.fingerprint) is not State.DONE], folders, progress
         )
-        _write_splits(store.artifacts / "splits", tasks)
-        store.submit(study.name, [trial.description for trial in trials], source=study.source)
-        if request.retry_failed:
-            store.retry_failed(study.name)
         return cls(study, store, tuple(trials), request)
 
     def estimate(self) -> Plan:
@@ -93,7 +89,8 @@ class StudySession:
         return estimate(self.trials, self.store, self.request.folders, self.request.workers)
 
     def run(self, on_counts: Callable[[Counts], None] = lambda _: None) -> Counts:
-        """Bring every trial to its end and return the study's counts."""
+        """Declare the trials, bring every one to its end and return the study's counts."""
+        self._declare()
         options = RunOptions(
             folders=self.request.folders,
             workers=self.request.workers,
@@ -103,12 +100,26 @@ class StudySession:
         )
         return StudyRunner(self.store, self.study.name, options).run(self.trials)
 
+    def _declare(self) -> None:
+        _write_splits(self.store.artifacts / "splits", {t.task.task.name: t.task for t in self.trials})
+        descriptions = [trial.description for trial in self.trials]
+        self.store.submit(self.study.name, descriptions, source=self.study.source)
+        if self.request.retry_failed:
+            self.store.retry_failed(self.study.name)
+
 
 def _check_weights(trials: list[Trial], folders: Folders, progress: Progress) -> None:
-    """Load every checkpoint once before the first trial, so that a wrong one stops the study early."""
+    """Load every checkpoint once before the first trial, so that a wrong one stops the study early.
+
+    Without any, torch is not even imported: a study that is done is shown at once.
+    """
     models = {
         trial.model.model.name: trial.model.model for trial in trials if not trial.model.model.is_random
     }
+    if not models:
+        return
+    from medtransfer.models.check import check_model
+
     refused = []
     for number, (name, model) in enumerate(models.items(), 1):
         checked = check_model(model, folders.weights)

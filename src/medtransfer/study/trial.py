@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from medtransfer.core.errors import MedtransferError, TrialError
+from medtransfer.core.errors import MedtransferError, StoreError, TrialError
 from medtransfer.core.provenance import code_revision, hardware, package_versions
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.label_fractions import label_subset
@@ -80,6 +80,9 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
 
     A trial that fails does not touch the others: they are fitted after it, and their numbers do
     not depend on it.
+
+    Raises:
+        StoreError: If features or images cannot be written, which is no trial's fault.
     """
     task, cases = _opened(job.location)
     if cases.content_hash() != job.data_hash:
@@ -115,6 +118,8 @@ def _run_until_failure(
         wall, cpu = time.monotonic(), time.process_time()
         try:
             transfer = next(transfers)
+        except StoreError:
+            raise
         except MedtransferError as error:
             reason = error.reason if isinstance(error, TrialError) else _snake(type(error).__name__)
             yield TrialFailed(name, reason, str(error), traceback.format_exc())

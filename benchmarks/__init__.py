@@ -1,0 +1,1 @@
+"""Speed bars of medtransfer: ratios measured side by side, never tests."""

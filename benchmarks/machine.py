@@ -1,0 +1,55 @@
+"""The clock of the bars, and how fast the machine is while they run."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from medtransfer.core.provenance import code_revision, hardware, package_versions
+
+_SIDE = 600
+_PRODUCTS = 5
+
+
+def cpu_seconds() -> float:
+    """Return CPU seconds of this process and of its children that have ended, kernel included."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the CPU seconds that work took, and what it returned."""
+    start = cpu_seconds()
+    result = work()
+    return cpu_seconds() - start, result
+
+
+def product_seconds() -> float:
+    """Return the CPU seconds of a fixed matrix product, the fastest of a few: the machine's speed now."""
+    matrix = np.ones((_SIDE, _SIDE))
+    return min(timed(lambda: matrix @ matrix)[0] for _ in range(_PRODUCTS))
+
+
+def drift(samples: list[float]) -> float:
+    """Return how much slower the slowest sample is than the fastest, as a share.
+
+    Example:
+        >>> drift([1.0, 1.2, 1.1])
+        0.2
+    """
+    return round(max(samples) / min(samples) - 1, 6)
+
+
+def machine_facts() -> dict[str, Any]:
+    """Return processor, cores, load and versions, for the report."""
+    return {
+        **hardware(),
+        "load_average_1min": round(os.getloadavg()[0], 2),
+        "code": code_revision(),
+        "versions": package_versions(),
+    }

@@ -1,0 +1,167 @@
+"""R8: whether a trial costs more in a store that already holds much."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.contest import Arm, Contest, Goal, Verdict
+from medtransfer.core.fingerprints import hash_json
+from medtransfer.store.owners import this_owner
+from medtransfer.store.records import Outcome, State, TrialDescription
+from medtransfer.store.rows import outcome_json
+from medtransfer.store.store import Store
+
+SMALL, LARGE = 100, 100_000
+NEW_TRIALS = 20
+"""Trials of the study that is run in each store."""
+OPEN_TRIALS = 10
+"""Trials of the filling study that are made pending again."""
+LEASE_S = 60.0
+GOAL = Goal(1.2, at_least=False)
+HISTORY = "history"
+"""Study whose trials fill a store."""
+
+_numbers = itertools.count()
+
+
+def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:
+    """Yield the contests: a new study, a finished study again, and both for the store's one huge study."""
+    sizes = {"small": SMALL // 10, "large": SMALL} if quick else {"small": SMALL, "large": LARGE}
+    stores = {name: filled_store(folder / name, size) for name, size in sizes.items()}
+    yield _contest("new study: submit, claim, finish", stores, partial(run_new_study), NEW_TRIALS)
+    finished = descriptions(sizes["small"], HISTORY)
+    for store in stores.values():
+        store.submit("finished", finished)
+    yield _contest(
+        "finished study again",
+        stores,
+        partial(run_again, study="finished", trials=finished),
+        sizes["small"],
+    )
+    histories = {name: descriptions(size, HISTORY) for name, size in sizes.items()}
+    yield Contest(
+        f"finished study of {sizes['large']} again",
+        *(
+            Arm(
+                f"{sizes[name]} trials",
+                partial(run_again, stores[name], HISTORY, histories[name]),
+                sizes[name],
+            )
+            for name in ("large", "small")
+        ),
+        goal=GOAL,
+        verify=_verdict,
+    )
+    yield _contest("open trials of the study that fills the store", stores, run_in_history, OPEN_TRIALS)
+    for store in stores.values():
+        store.close()
+
+
+def descriptions(number: int, study: str) -> list[TrialDescription]:
+    """Return trials as a study of probes declares them, the same for the same arguments."""
+    first = TrialDescription(
+        fingerprint="",
+        task="chest-findings",
+        model="resnet50.sup_in1k",
+        protocol="linear",
+        settings={"image_size": 224, "strengths": [10.0**power for power in range(-5, 5)]},
+        label_fraction=0.1,
+        repetition=0,
+        varied=("label subset",),
+        facts={"kind": "binary", "classes": ["no", "yes"], "metrics": ["auc"], "data_hash": "0" * 64},
+    )
+    return [
+        replace(first, fingerprint=hash_json([study, each]), repetition=each % 5, model=f"model{each // 5}")
+        for each in range(number)
+    ]
+
+
+def outcome() -> Outcome:
+    """Return what a trial with a training curve stores, about 4 kB."""
+    values = {"auc": {"value": 0.8125, "note": None, "per_class": {"yes": 0.8125}}}
+    point = {"train_loss": 0.5, "val_loss": 0.625, "val_metric": 0.75, "learning_rate": 3e-4}
+    return Outcome(
+        metrics={"val": values, "test": values},
+        train_cases=100,
+        choices={"strength": 0.01},
+        curve=[{"epoch": epoch, **point} for epoch in range(30)],
+        provenance={"versions": {"torch": "2"}, "command": "medtransfer run study.yaml"},
+    )
+
+
+def predictions() -> pd.DataFrame:
+    """Return a small test set's predictions; every call a little different, so that a file is written."""
+    number = next(_numbers)
+    scores = [(case * 37 + number) % 1009 / 1009 for case in range(200)]
+    cases = [f"case-{case}" for case in range(200)]
+    return pd.DataFrame({"case_id": cases, "patient_id": cases, "label": 0, "score:yes": scores})
+
+
+def filled_store(folder: Path, number: int) -> Store:
+    """Return a store with a study of so many finished trials, written to the database directly."""
+    store = Store.open(folder)
+    store.submit(HISTORY, descriptions(number, HISTORY))
+    with closing(sqlite3.connect(store.name)) as database, database:
+        database.execute(
+            "update trials set state = 'done', epoch = 1, attempts = 1, outcome = ?, finished_at = 0, "
+            "predictions_file = 'predictions/' || fingerprint || '.parquet', predictions_sha256 = fingerprint",
+            (outcome_json(outcome()),),
+        )
+    return store
+
+
+def run_new_study(store: Store) -> bool:
+    """Submit a study and take each of its trials through its life, as the runner does."""
+    name = f"study-{next(_numbers)}"
+    trials = descriptions(NEW_TRIALS, name)
+    store.submit(name, trials)
+    store.states([trial.fingerprint for trial in trials])
+    return _run(store, name, trials)
+
+
+def run_in_history(store: Store) -> bool:
+    """Take trials of the filling study that were made pending again through their life."""
+    trials = descriptions(OPEN_TRIALS, HISTORY)
+    names = [(trial.fingerprint,) for trial in trials]
+    with closing(sqlite3.connect(store.name)) as database, database:
+        database.executemany("update trials set state = 'pending' where fingerprint = ?", names)
+    return _run(store, HISTORY, trials)
+
+
+def run_again(store: Store, study: str, trials: Sequence[TrialDescription]) -> bool:
+    """Do what running a finished study again asks of its store, its records for the report included."""
+    names = [trial.fingerprint for trial in trials]
+    store.states(names)
+    store.submit(study, trials)
+    store.owners()
+    waiting = [name for name, state in store.states(names).items() if state is not State.DONE]
+    counts = store.counts(study)
+    records = store.records(study)
+    return not waiting and counts.done == len(records) == len(trials)
+
+
+def _run(store: Store, study: str, trials: Sequence[TrialDescription]) -> bool:
+    for trial in trials:
+        store.owners()
+        (claim,) = store.claim([trial.fingerprint], this_owner(), LEASE_S)
+        store.counts(study)
+        store.finish(claim, outcome(), predictions())
+    return set(store.states([trial.fingerprint for trial in trials]).values()) == {State.DONE}
+
+
+def _contest(name: str, stores: Mapping[str, Store], work: Callable[[Store], bool], units: int) -> Contest:
+    large, small = (Arm(f"{key} store", partial(work, stores[key]), units) for key in ("large", "small"))
+    return Contest(name, large, small, GOAL, _verdict)
+
+
+def _verdict(results: Mapping[str, Any]) -> Verdict:
+    return Verdict(all(results.values()))

@@ -1,0 +1,45 @@
+"""All bars by name; a new one is a file of its own and one entry here."""
+
+from __future__ import annotations
+
+from benchmarks.contest import Bar
+from medtransfer.core.registry import Registry
+
+bars: Registry[Bar] = Registry("bar", "python -m benchmarks --list")
+
+bars.add(
+    "R1",
+    Bar(
+        "pipeline efficiency",
+        "the same network on tensors already in memory ÷ our loop from the decoded cache",
+        "benchmarks.r1_pipeline_efficiency:contests",
+    ),
+)
+bars.add(
+    "R2",
+    Bar(
+        "gain over the usual loop",
+        "ImageFolder of 1024² PNG, torchvision transforms and DataLoader ÷ our loop, same network",
+        "benchmarks.r2_usual_loop:contests",
+    ),
+)
+bars.add(
+    "R3",
+    Bar(
+        "probe grid",
+        "scikit-learn's LogisticRegression one by one ÷ ours, 10 strengths × 5 seeds × 5 fractions",
+        "benchmarks.r3_probe_grid:contests",
+    ),
+)
+bars.add(
+    "R5",
+    Bar("start", "'medtransfer --help' ÷ 'python -c pass'", "benchmarks.r5_start:contests"),
+)
+bars.add(
+    "R8",
+    Bar(
+        "growth",
+        "cost per trial with 100,000 records in the store ÷ with 100",
+        "benchmarks.r8_growth:contests",
+    ),
+)

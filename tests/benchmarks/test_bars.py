@@ -1,0 +1,116 @@
+"""The bars themselves: that both sides do the same work is checked here, how fast they are never."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import r3_probe_grid, r5_start, r8_growth
+from benchmarks.contest import Contest
+from benchmarks.drawn_pictures import SIDE, write_pictures
+from benchmarks.registry import bars
+from medtransfer.data.decoded_cache import open_decoded_cache
+
+IN_A_MOMENT = ("R3", "R5")
+
+
+@pytest.mark.parametrize("name", bars.names())
+def test_every_bar_is_built_by_a_function_that_says_what_it_measures(name: str) -> None:
+    bar = bars.get(name)
+    module, _, function = bar.function.partition(":")
+    assert "÷" in bar.definition
+    assert (getattr(importlib.import_module(module), function).__doc__ or "").startswith("Yield")
+
+
+@pytest.mark.parametrize("name", IN_A_MOMENT)
+def test_quick_contests_are_won_by_nobody_doing_other_work(name: str, tmp_path: Path) -> None:
+    for contest in bars.get(name).contests(tmp_path, quick=True):
+        assert contest.goal is not None
+        verdict = contest.verify({arm.label: arm.work() for arm in contest.arms})
+        assert verdict.equal, verdict.facts
+
+
+def test_heads_off_the_minimum_lose_the_probe_grid() -> None:
+    problem = r3_probe_grid.draw_problem(200, 16)
+    theirs, ours = r3_probe_grid.fit_one_by_one(problem), r3_probe_grid.fit_grid(problem)
+    assert r3_probe_grid.compare(problem, theirs, ours).equal
+    worse = [replace(heads, weights=heads.weights * 1.5) for heads in ours]
+    assert not r3_probe_grid.compare(problem, theirs, worse).equal
+    turned = [replace(heads, weights=-heads.weights) for heads in ours]
+    facts = r3_probe_grid.compare(problem, theirs, turned).facts
+    assert facts["median_auc_difference"] > r3_probe_grid.LARGEST_AUC_DIFFERENCE
+
+
+def test_probe_grid_is_the_whole_grid() -> None:
+    problem = r3_probe_grid.draw_problem(200, 8)
+    assert [len(rows) for rows in problem.subsets] == [10] * 5 + [20] * 5 + [50] * 5 + [100] * 5 + [200] * 5
+    assert len({rows.tobytes() for rows in problem.subsets}) == 21
+    assert max(rows.max() for rows in problem.subsets) < problem.test.min()
+
+
+def test_an_import_of_a_numerical_library_loses_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (contest,) = r5_start.contests(tmp_path, quick=True)
+    results = {arm.label: arm.work() for arm in contest.arms}
+    assert contest.verify(results).equal
+    monkeypatch.setattr(r5_start, "_IMPORTS", "import sys\nprint(['numpy'], file=sys.stderr)")
+    assert not contest.verify(results).equal
+
+
+@pytest.fixture
+def small_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(r8_growth, "LARGE", 30)
+    monkeypatch.setattr(r8_growth, "NEW_TRIALS", 2)
+    monkeypatch.setattr(r8_growth, "OPEN_TRIALS", 2)
+
+
+def test_growth_contests_bring_every_trial_to_its_end(small_stores: None, tmp_path: Path) -> None:
+    names = []
+    for contest in r8_growth.contests(tmp_path, quick=True):
+        names.append(contest.name)
+        for _ in range(2):
+            assert contest.verify({arm.label: arm.work() for arm in contest.arms}).equal
+    assert len(names) == 4
+
+
+def test_filled_store_is_a_sound_one_but_for_its_files(tmp_path: Path) -> None:
+    store = r8_growth.filled_store(tmp_path, 12)
+    try:
+        assert store.counts(r8_growth.HISTORY).done == 12
+        assert len(store.records()) == 12
+        assert {problem.what for problem in store.verify()} <= {"missing-predictions", "damaged-predictions"}
+    finally:
+        store.close()
+
+
+def test_pictures_are_large_grey_files_of_two_classes(tmp_path: Path) -> None:
+    cases = write_pictures(tmp_path / "pictures", 4)
+    assert [path.parent.name for path in sorted((tmp_path / "pictures").rglob("*.png"))] == ["clear"] * 2 + [
+        "nodule"
+    ] * 2
+    assert cases.source.read_image(cases.frame["image"][0]).shape == (SIDE, SIDE)
+    cache = open_decoded_cache(cases, 64, tmp_path)
+    assert cache.images.shape == (4, 64, 64, 1)
+    assert len({np.asarray(image).tobytes() for image in cache.images}) == 4
+
+
+def test_image_bars_do_the_same_work_on_both_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import r1_pipeline_efficiency, r2_usual_loop
+    from benchmarks.image_work import ImageWork
+
+    work = ImageWork("resnet20.random", 32)
+    monkeypatch.setattr(r1_pipeline_efficiency, "GOALS", {work: 1.0})
+    monkeypatch.setattr(r2_usual_loop, "TRAINING_GOALS", {work: 1.0})
+    monkeypatch.setattr(r2_usual_loop, "EMBEDDING_GOALS", {work: 1.0})
+    found: list[Contest] = []
+    for number, bar in enumerate((r1_pipeline_efficiency, r2_usual_loop)):
+        for contest in bar.contests(tmp_path / str(number), quick=True):
+            verdict = contest.verify({arm.label: arm.work() for arm in contest.arms})
+            assert verdict.equal, (contest.name, verdict.facts)
+            found.append(contest)
+    assert [contest.name for contest in found] == ["resnet20@32 training", "resnet20@32 embedding"] * 2

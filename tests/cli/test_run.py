@@ -1,0 +1,179 @@
+"""``run``: trials, report, exit codes, environment, dry run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medtransfer.store.store import Store
+
+STUDY: dict[str, Any] = {
+    "name": "first",
+    "tasks": [{"lesions": {"root": "lesions"}}],
+    "models": ["resnet20.random"],
+    "protocols": [{"linear": {"image_size": 32}}, {"finetune": {"image_size": 32, "epochs": 1}}],
+    "label_fractions": [0.5, 1.0],
+    "seeds": 2,
+}
+HOPELESS = {**STUDY, "protocols": [{"linear": {"image_size": 32}}, {"knn": {"image_size": 32, "ks": [200]}}]}
+
+
+@pytest.fixture
+def run(medtransfer, lesions: Path, tmp_path: Path):
+    def call(study: Path, *options: object):
+        return medtransfer(
+            "run", study, "--data", lesions, "--store", tmp_path / "store", "--workers", 0, *options
+        )
+
+    return call
+
+
+def test_a_study_from_file_to_report_and_nothing_twice(run, write_study, tmp_path: Path) -> None:
+    ended = run(write_study(STUDY))
+    assert ended.code == 0
+    assert ended.out.rstrip().endswith(f"Report: {tmp_path / 'store' / 'reports' / 'first' / 'report.html'}")
+    assert "resnet20.random" in ended.out
+    assert "trials: 7 of 7 done, 0 running, 0 failed, finished\n" in ended.err
+    assert "checking images: 40\n" in ended.err
+    with Store.open(tmp_path / "store", create=False) as store:
+        first = store.records()
+    again = run(write_study(STUDY))
+    assert again.code == 0
+    assert again.out == ended.out
+    with Store.open(tmp_path / "store", create=False) as store:
+        assert store.records() == first, "finished trials were left alone"
+
+
+def test_failed_trials_end_with_one_and_their_reasons(run, write_study, tmp_path: Path) -> None:
+    ended = run(write_study(HOPELESS))
+    assert ended.code == 1
+    assert "2 failed: " in ended.err
+    assert "1 failed: " in ended.err
+    assert "Of the study's trials, 3 failed" in ended.err
+    assert "'medtransfer status' names each" in ended.err
+    assert "--retry-failed" in ended.err
+    assert "Report: " in ended.out, "a failed trial does not take the report away"
+    with Store.open(tmp_path / "store", create=False) as store:
+        assert [record.attempts for record in store.records()] == [1] * 6
+    assert run(write_study(HOPELESS)).code == 1
+    with Store.open(tmp_path / "store", create=False) as store:
+        assert [record.attempts for record in store.records()] == [1] * 6, "only on request"
+    assert run(write_study(HOPELESS), "--retry-failed").code == 1
+    with Store.open(tmp_path / "store", create=False) as store:
+        by_protocol = {(r.description.protocol, r.attempts) for r in store.records()}
+    assert by_protocol == {("linear", 1), ("knn", 2)}, "what is done is not run again"
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of a table, row by row."""
+    return [
+        [cell.strip() for cell in line.strip("│┃").split("│")] for line in text.splitlines() if "│" in line
+    ]
+
+
+def test_dry_run_lists_trials_what_is_done_and_the_time(run, write_study, tmp_path: Path) -> None:
+    study = write_study(STUDY)
+    before = run(study, "--dry-run")
+    assert before.code == 0
+    assert [row[:6] for row in rows(before.out)] == [
+        ["lesions", "resnet20.random", "linear", "0.5 (x 2), 1 (x 1)", "3", "0"],
+        ["lesions", "resnet20.random", "finetune", "0.5 (x 2), 1 (x 2)", "4", "0"],
+    ]
+    assert {row[-1] for row in rows(before.out)} == {"probe"}
+    assert re.search(r"7 trials, 0 done, 7 to run: about [0-9]+ s with 1 worker\(s\)\.\n$", before.out)
+    with Store.open(tmp_path / "store", create=False) as store:
+        assert store.studies() == [], "a dry run declares nothing"
+    part = write_study({**STUDY, "protocols": STUDY["protocols"][:1]}, "part.yaml")
+    assert run(part).code == 0
+    after = run(study, "--dry-run")
+    assert [row[4:6] for row in rows(after.out)] == [["3", "3"], ["4", "0"]]
+    assert "7 trials, 3 done, 4 to run" in after.out
+    with Store.open(tmp_path / "store", create=False) as store:
+        assert store.counts().total == 3
+
+
+def test_dry_run_checks_like_a_run(run, write_study, lesions: Path) -> None:
+    (lesions / "lesions" / "benign" / "b00_0.png").write_bytes(b"")
+    ended = run(write_study(STUDY), "--dry-run")
+    assert ended.code == 3
+    assert "benign/b00_0.png" in ended.refusal()
+
+
+def test_dry_run_with_retry_failed_leaves_them_failed(run, write_study, tmp_path: Path) -> None:
+    study = write_study(HOPELESS)
+    run(study)
+    assert run(study, "--retry-failed", "--dry-run").code == 0
+    with Store.open(tmp_path / "store", create=False) as store:
+        assert store.counts().failed == 3
+
+
+def test_environment_stands_in_for_the_options(
+    medtransfer, write_study, lesions: Path, tmp_path: Path, monkeypatch
+) -> None:
+    study = write_study({**STUDY, "protocols": STUDY["protocols"][:1], "label_fractions": [1.0]})
+    monkeypatch.setenv("MEDTRANSFER_DATA", str(lesions))
+    monkeypatch.setenv("MEDTRANSFER_STORE", str(tmp_path / "from variable"))
+    monkeypatch.setenv("MEDTRANSFER_CACHE", str(tmp_path / "cache from variable"))
+    assert medtransfer("run", study, "--workers", 0).code == 0
+    assert (tmp_path / "from variable" / "medtransfer.db").is_file()
+    assert any((tmp_path / "cache from variable").iterdir())
+    assert not (tmp_path / "cache").exists()
+    assert medtransfer("status", "--json").json()["done"] == 1
+    assert medtransfer("report", "--json").code == 0
+    monkeypatch.setenv("MEDTRANSFER_WEIGHTS", str(tmp_path / "no such folder"))
+    refused = medtransfer("run", study, "--workers", 0)
+    assert refused.code == 3
+    assert f"expected a folder at {tmp_path / 'no such folder'}, got none" in refused.refusal()
+    monkeypatch.delenv("MEDTRANSFER_WEIGHTS")
+    monkeypatch.setenv("MEDTRANSFER_DATA", str(tmp_path / "no data"))
+    assert medtransfer("run", study, "--workers", 0).code == 3
+    assert medtransfer("run", study, "--workers", 0, "--data", lesions).code == 0, "an option goes first"
+
+
+def test_default_store_is_a_folder_here(medtransfer, write_study, lesions: Path, tmp_path: Path) -> None:
+    study = write_study({**STUDY, "protocols": STUDY["protocols"][:1], "label_fractions": [1.0]})
+    assert medtransfer("run", study, "--data", lesions, "--workers", 0).code == 0
+    assert (tmp_path / "here" / "medtransfer-store" / "medtransfer.db").is_file()
+    assert medtransfer("status", "--json").json()["done"] == 1
+
+
+def test_names_are_printed_as_they_are(run, write_study) -> None:
+    task = {"lesions [red]:smile:": {"root": "lesions"}}
+    study = write_study({**STUDY, "tasks": [task], "protocols": [{"knn": {"image_size": 32, "ks": [200]}}]})
+    assert "lesions [red]:smile:" in run(study, "--dry-run").out
+    printed = run(study).out
+    assert "lesions [red]:smile:" in printed, printed
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: [unclosed", "expected YAML"),
+        ("- a list", "expected a mapping"),
+        ("name: a\nname: b\n", "the key 'name' stands twice"),
+        ("name: ../up\n", "name"),
+    ],
+)
+def test_a_file_that_is_no_study(run, write_study, tmp_path: Path, text: str, words: str) -> None:
+    ended = run(write_study(text))
+    assert ended.code == 2
+    assert str(tmp_path / "study.yaml") in ended.refusal()
+    assert words in ended.refusal()
+
+
+def test_no_file_at_all(run, tmp_path: Path) -> None:
+    ended = run(tmp_path / "absent.yaml")
+    assert ended.code == 2
+    assert ended.refusal() == (
+        f"study file: expected a file at {tmp_path / 'absent.yaml'}, got none. Check the path."
+    )
+
+
+def test_control_signs_in_names_do_not_reach_the_terminal(run, write_study) -> None:
+    ended = run(write_study({**STUDY, "models": ["\x1b[31mred"]}))
+    assert ended.code == 2
+    assert "\x1b" not in ended.err
+    assert "\\x1b[31mred" in ended.refusal()
