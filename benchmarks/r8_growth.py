@@ -37,7 +37,7 @@ def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:
     """Yield the contests: a new study, a finished study again, and both for the store's one huge study."""
     sizes = {"small": SMALL // 10, "large": SMALL} if quick else {"small": SMALL, "large": LARGE}
     stores = {name: filled_store(folder / name, size) for name, size in sizes.items()}
-    yield _contest("new study: submit, claim, finish", stores, partial(run_new_study), NEW_TRIALS)
+    yield _contest("new study: submit, claim, finish", stores, run_new_study, NEW_TRIALS)
     finished = descriptions(sizes["small"], HISTORY)
     for store in stores.values():
         store.submit("finished", finished)
@@ -47,20 +47,8 @@ def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:
         partial(run_again, study="finished", trials=finished),
         sizes["small"],
     )
-    histories = {name: descriptions(size, HISTORY) for name, size in sizes.items()}
-    yield Contest(
-        f"finished study of {sizes['large']} again",
-        *(
-            Arm(
-                f"{sizes[name]} trials",
-                partial(run_again, stores[name], HISTORY, histories[name]),
-                sizes[name],
-            )
-            for name in ("large", "small")
-        ),
-        goal=GOAL,
-        verify=_verdict,
-    )
+    large, small = (_history_again(stores[name], size) for name, size in reversed(sizes.items()))
+    yield Contest(f"finished study of {sizes['large']} again", large, small, GOAL, _verdict)
     yield _contest("open trials of the study that fills the store", stores, run_in_history, OPEN_TRIALS)
     for store in stores.values():
         store.close()
@@ -147,6 +135,11 @@ def run_again(store: Store, study: str, trials: Sequence[TrialDescription]) -> b
     counts = store.counts(study)
     records = store.records(study)
     return not waiting and counts.done == len(records) == len(trials)
+
+
+def _history_again(store: Store, size: int) -> Arm:
+    trials = descriptions(size, HISTORY)
+    return Arm(f"{size} trials", partial(run_again, store, HISTORY, trials), size)
 
 
 def _run(store: Store, study: str, trials: Sequence[TrialDescription]) -> bool:

@@ -64,7 +64,6 @@ def test_an_import_of_a_numerical_library_loses_the_start(
 
 @pytest.fixture
 def small_stores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(r8_growth, "LARGE", 30)
     monkeypatch.setattr(r8_growth, "NEW_TRIALS", 2)
     monkeypatch.setattr(r8_growth, "OPEN_TRIALS", 2)
 

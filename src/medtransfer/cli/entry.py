@@ -13,7 +13,6 @@ import click
 
 from medtransfer import __version__
 from medtransfer.core.errors import MedtransferError, NotRegisteredError
-from medtransfer.core.registry import unknown_name
 
 _COMMANDS = {
     "demo": (
@@ -68,6 +67,8 @@ class LazyGroup(click.Group):
             NotRegisteredError: If there is none of that name; the message suggests near names.
         """
         if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from medtransfer.core.registry import unknown_name
+
             raise NotRegisteredError(unknown_name("command", args[0], _COMMANDS, "medtransfer --help"))
         return super().resolve_command(ctx, args)
 

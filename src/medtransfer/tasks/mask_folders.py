@@ -17,12 +17,16 @@ from medtransfer.tasks.manifest import manifest_cases, read_manifest, refuse
 from medtransfer.tasks.own_data_declaration import OwnData
 from medtransfer.tasks.own_splits import complete_splits
 
+_MARK = "_mask"
+"""What follows an image's stem in the names of its masks; they may also have the stem alone."""
+
 
 def open_mask_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
     """Return the case table of images with masks.
 
     Masks are found by the image's stem in the ``masks`` folder: ``<stem>.*`` and ``<stem>_mask*.*``,
-    several being united; or by the manifest's mask column.
+    several being united; or by the manifest's mask column. Where images and masks lie in one folder,
+    the files with ``_mask`` in their names are the masks.
 
     Raises:
         DataError: If an image has no mask, or the declaration does not fit the files.
@@ -41,7 +45,7 @@ def open_mask_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
         frame=frame.sort_values("case_id", ignore_index=True),
         kind=TaskKind.SEGMENTATION,
         classes=classes,
-        source=FileSource(root, mask_rule=_mask_rule(name, classes, values)),
+        source=FileSource(root, mask_rule=_mask_rule(name, classes, spec)),
         split_source=split_source,
         patients_known=spec.patient_pattern is not None
         or (spec.columns is not None and spec.columns.patient is not None),
@@ -49,22 +53,23 @@ def open_mask_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
     )
 
 
-def _mask_rule(name: str, classes: tuple[str, ...], values: dict[int, str] | None) -> MaskRule:
-    if values is None:
+def _mask_rule(name: str, classes: tuple[str, ...], spec: OwnData) -> MaskRule:
+    if spec.mask_values is None:
         if len(classes) > 1:
             raise DataError(
                 f"task {name!r}: expected 'mask_values' for the classes {list(classes)!r}, got none. "
                 "Say which mask value is which class."
             )
-        return "nonzero"
-    return {0: 0} | {value: number + 1 for number, value in enumerate(values)}
+        return spec.mask_rule
+    return {0: 0} | {value: number + 1 for number, value in enumerate(spec.mask_values)}
 
 
 def _folder_cases(name: str, root: Path, spec: OwnData) -> pd.DataFrame:
     folder = root / spec.images
     if not folder.is_dir():
         raise DataError(f"task {name!r}: expected a folder {folder}, got none. Check 'root' and 'images'.")
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    together = _one_folder(spec)
+    files = [path for path in _visible_files(folder) if not (together and _MARK in path.stem)]
     if not files:
         raise DataError(f"task {name!r}: expected images in {folder}, got an empty folder.")
     locators = [path.relative_to(root).as_posix() for path in files]
@@ -82,14 +87,28 @@ def _masks(name: str, root: Path, spec: OwnData, frame: pd.DataFrame) -> list[tu
     folder = root / spec.masks
     if not folder.is_dir():
         raise DataError(f"task {name!r}: expected a folder {folder}, got none. Check 'root' and 'masks'.")
+    together = _one_folder(spec)
     by_stem: dict[str, list[str]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            by_stem.setdefault(path.stem.split("_mask")[0], []).append(path.relative_to(root).as_posix())
+    for path in _visible_files(folder):
+        if _MARK in path.stem or not together:
+            by_stem.setdefault(_stem(path), []).append(path.relative_to(root).as_posix())
     images = [str(image) for image in frame["image"]]
-    missing = [f"none for {image!r}" for image in images if Path(image).stem.split("_mask")[0] not in by_stem]
+    missing = [f"none for {image!r}" for image in images if _stem(Path(image)) not in by_stem]
     refuse(name, str(spec.masks), "a mask named like each image", missing)
-    return [tuple(m for m in by_stem[Path(image).stem.split("_mask")[0]] if m != image) for image in images]
+    return [tuple(by_stem[_stem(Path(image))]) for image in images]
+
+
+def _one_folder(spec: OwnData) -> bool:
+    """Return whether images and masks lie together, so that only the mark tells them apart."""
+    return spec.masks is not None and Path(spec.masks) == Path(spec.images)
+
+
+def _stem(path: Path) -> str:
+    return path.stem.split(_MARK)[0]
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
 
 def _named_masks(name: str, root: Path, spec: OwnData) -> list[tuple[str, ...]]:

@@ -42,6 +42,10 @@ class OwnData(BaseModel):
     columns: Columns | None = Field(None, description="Columns of the manifest.")
     classes: list[str] | None = Field(None, description="Class names in label order; the second is positive.")
     mask_values: dict[int, str] | None = Field(None, description="Mask value to class; 0 is background.")
+    mask_rule: Literal["nonzero", "above-half"] = Field(
+        "nonzero",
+        description="What is inside a mask of one class: every value above 0, or above half of the range.",
+    )
     metrics: list[str] | None = Field(None, description="Metrics to compute; the first is primary.")
     patient_pattern: str | None = Field(
         None, description="Expression on the file stem; its group is the patient."
@@ -68,6 +72,8 @@ class OwnData(BaseModel):
             raise ValueError(f"masks need kind: segmentation, got kind: {self.kind}")
         if self.kind is TaskKind.SEGMENTATION and not masked:
             raise ValueError("kind: segmentation needs 'masks' or a mask column")
+        if self.mask_values is not None and self.mask_rule != "nonzero":
+            raise ValueError("expected 'mask_values' or 'mask_rule', got both")
         if self.manifest is not None and not masked:
             self._labels_fit()
         return self
