@@ -17,8 +17,12 @@ HEAVY = ("torch", "numpy", "pandas")
 _HELP = "import sys; from medtransfer.cli.entry import main; sys.argv[:] = ['medtransfer', '--help']; main()"
 _IMPORTS = f"""
 import sys
-from medtransfer.cli.entry import cli
-cli.main(["--help"], standalone_mode=False)
+from medtransfer.cli.entry import main
+sys.argv[:] = ["medtransfer", "--help"]
+try:
+    main()
+except SystemExit:
+    pass
 print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 """
 

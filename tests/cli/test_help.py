@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from medtransfer.cli.entry import cli
+from medtransfer.cli.command_line import cli
 from medtransfer.cli.models import models
 from medtransfer.cli.tasks import tasks
 
@@ -47,6 +47,12 @@ def test_help_imports_no_numerical_library(path: tuple[str, ...]) -> None:
     assert ended.stdout.startswith("Usage:")
 
 
+def test_the_first_page_is_the_same_with_and_without_the_command_line(medtransfer) -> None:
+    at_once, through_click = medtransfer("--help"), medtransfer("--help", "--help")
+    assert (at_once.code, through_click.code) == (0, 0)
+    assert at_once.out == through_click.out
+
+
 def test_version_imports_no_numerical_library() -> None:
     ended = run("--version")
     assert (ended.returncode, ended.stderr) == (0, "imported:\n")
@@ -79,7 +85,7 @@ def test_first_help_lists_commands_codes_and_variables(medtransfer) -> None:
     assert ended.code == 0
     for name in cli.list_commands(None):
         assert f"\n  {name} " in ended.out
-    assert "\n  Exit codes: 0 done, 1 some trials failed, 2 wrong use, 3 bad data or weights.\n" in ended.out
+    assert "\nExit codes: 0 done, 1 some trials failed, 2 wrong use, 3 bad data or weights.\n" in ended.out
     for name in ("DATA", "WEIGHTS", "CACHE", "STORE"):
         assert f"MEDTRANSFER_{name}" in ended.out
 

@@ -29,6 +29,8 @@ POLL_S = 2.0
 MAX_ATTEMPTS = 3
 """How often a trial may lose its worker before it counts as failed."""
 
+_TELLING_SHARE = 50
+"""How many times longer than counting itself the pause between two counts is, at least."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WORKER_FUNCTION = "medtransfer.study.trial:run_trials"
 _WORKER_SETUP = "medtransfer.study.worker_setup:use_one_thread"
@@ -71,6 +73,7 @@ class StudyRunner:
         self._claims_lock = threading.Lock()
         self._lost_workers: Counter[str] = Counter()
         self._told = float("-inf")
+        self._counting_s = 0.0
 
     def run(self, trials: Sequence[Trial]) -> Counts:
         """Run what is not done and return the study's final counts.
@@ -160,10 +163,12 @@ class StudyRunner:
         self._tell()
 
     def _tell(self, *, at_once: bool = False) -> None:
-        """Report the counts, at most once a second unless a job starts: counting costs by the study's size."""
-        if at_once or time.monotonic() - self._told >= 1:
-            self._told = time.monotonic()
+        """Report the counts: at most once a second unless a job starts, and rarely where counting is slow."""
+        now = time.monotonic()
+        if now - self._told >= max(0.0 if at_once else 1.0, _TELLING_SHARE * self._counting_s):
             self._options.on_counts(self._store.counts(self._study))
+            self._told = time.monotonic()
+            self._counting_s = self._told - now
 
     def _write(self, result: TrialDone | TrialFailed) -> None:
         claim = self._pop(result.fingerprint)
