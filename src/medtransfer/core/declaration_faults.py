@@ -35,10 +35,10 @@ def declaration_faults(error: ValidationError, keys: Callable[[Place], Iterable[
 
 def _sentence(fault: Any, keys: Callable[[Place], Iterable[str]]) -> str:
     path = [part for part in fault["loc"] if not str(part).startswith("function-")]
-    place = ".".join(map(str, path)) or "declaration"
+    place = ".".join(map(str, path))
     match fault["type"]:
-        case "value_error":
-            return f"{place}: {_ended(str(fault['ctx']['error']))}"
+        case "value_error":  # of the whole declaration, it names the keys it is about itself
+            return _ended(f"{place}: {fault['ctx']['error']}" if place else str(fault["ctx"]["error"]))
         case "missing":
             return f"{place}: expected a value, got none."
         case "extra_forbidden":

@@ -31,6 +31,7 @@ ARCHITECTURES: tuple[tuple[Architecture, InputContract], ...] = (
 )
 """Every architecture and what it expects of its input, with random weights too."""
 
+_NOT_STATED = "not stated with the file; read the publisher's terms"
 _CONTRACTS = {architecture.name: contract for architecture, contract in ARCHITECTURES}
 
 MODELS: tuple[SourceModel, ...] = (
@@ -49,6 +50,7 @@ MODELS: tuple[SourceModel, ...] = (
         ),
         pretraining=Pretraining(objective="supervised", data=("imagenet-1k",), year=2017),
         input=_CONTRACTS["mobilenetv1_100"],
+        licence=_NOT_STATED,
         citation="Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision "
         "Applications, 2017",
     ),
@@ -61,6 +63,7 @@ MODELS: tuple[SourceModel, ...] = (
         ),
         pretraining=Pretraining(objective="supervised", data=("imagenet-1k",), year=2016),
         input=_CONTRACTS["squeezenet1_1"],
+        licence=_NOT_STATED,
         citation="Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters, 2016",
     ),
     SourceModel(
@@ -72,6 +75,7 @@ MODELS: tuple[SourceModel, ...] = (
         ),
         pretraining=Pretraining(objective="supervised", data=("cifar10",), year=2016),
         input=_CONTRACTS["resnet20"],
+        licence=_NOT_STATED,
         citation="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from medtransfer.core.errors import UsageError
 from medtransfer.core.fingerprints import fingerprint, hash_json
 from medtransfer.core.seeds import seed_from
+from medtransfer.metrics.declared_metrics import metrics
 from medtransfer.models.overlap import overlap
 from medtransfer.models.source_model import SourceModel
 from medtransfer.protocols.transfer_protocol import TransferProtocol
@@ -58,8 +59,11 @@ def plan_trials(
     """Return the trials of a study in the order of the file, each once.
 
     Raises:
-        UsageError: If a protocol cannot do a task's kind, or a task lacks a declared metric.
+        UsageError: If a protocol or a metric cannot do a task's kind.
     """
+    faults = _metric_faults(tasks.values())
+    if faults:
+        raise UsageError(f"study {study.name!r}: {' '.join(faults)}")
     unsupported = [
         f"protocol {protocol.name!r} cannot do {tasks[entry.name].task.kind} (task {entry.name!r})"
         for block in study.blocks
@@ -80,6 +84,15 @@ def group_trials(trials: Sequence[Trial]) -> list[list[Trial]]:
     models = {name: number for number, name in enumerate(dict.fromkeys(t.description.model for t in trials))}
     ordered = sorted(trials, key=lambda t: (order[t.description.task], models[t.description.model], t.group))
     return [list(group) for _, group in groupby(ordered, key=lambda t: t.group)]
+
+
+def _metric_faults(tasks: Iterable[PreparedTask]) -> list[str]:
+    return [
+        f"task {task.task.name!r}: expected metrics of a {task.task.kind} task, got {name!r}."
+        for task in tasks
+        for name in task.task.metrics
+        if task.task.kind not in metrics.get(name).kinds
+    ]
 
 
 def _block_trials(

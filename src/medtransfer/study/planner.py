@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medtransfer.data.decoded_cache import cache_side
 from medtransfer.models.source_model import SourceModel
 from medtransfer.store.records import Record, State
 from medtransfer.store.store import Store
@@ -123,10 +122,10 @@ def _probe(trials: Sequence[Trial], folders: Folders, speeds: dict[tuple[str, in
     """Estimate from the time of one forward pass of the network at the protocol's image size."""
     first = trials[0]
     kind, cases = first.task.task.kind, first.task.cases
-    side = cache_side(kind, int(first.description.settings.get("image_size") or first.model.model.input.size))
-    key = (first.model.model.name, side)
+    size = int(first.description.settings.get("image_size") or first.model.model.input.size)
+    key = (first.model.model.name, size)
     if key not in speeds:
-        speeds[key] = _forward_seconds(first.model.model, side, folders)
+        speeds[key] = _forward_seconds(first.model.model, size, folders)
     images, per_image = len(cases), speeds[key]
     if first.protocol.shares_work(kind):
         return images * per_image + _HEADS_S * len(trials)
@@ -138,13 +137,13 @@ def _probe(trials: Sequence[Trial], folders: Folders, speeds: dict[tuple[str, in
     return per_image * decoder * (_TRAINING_COST * train * epochs * shares + held * len(trials))
 
 
-def _forward_seconds(model: SourceModel, side: int, folders: Folders) -> float:
+def _forward_seconds(model: SourceModel, size: int, folders: Folders) -> float:
     import torch
 
     from medtransfer.models.network import build_encoder
 
-    encoder = build_encoder(model, weights_folder=folders.weights, seed=0, image_size=side)
-    images = torch.zeros((_PROBE_IMAGES, 3, side, side), dtype=torch.uint8)
+    encoder = build_encoder(model, weights_folder=folders.weights, seed=0, image_size=size)
+    images = torch.zeros((_PROBE_IMAGES, 3, size, size), dtype=torch.uint8)
     with torch.inference_mode():
         encoder(images)
         start = time.perf_counter()

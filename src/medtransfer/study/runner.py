@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
 import time
@@ -174,25 +175,25 @@ class StudyRunner:
         claim = self._pop(result.fingerprint)
         if claim is None:
             return
-        try:
-            if isinstance(result, TrialDone):
-                self._finish(claim, result)
-            else:
-                self._store.fail(claim, result.reason, result.message, result.traceback)
-        except LeaseLostError:
-            return
+        if isinstance(result, TrialDone):
+            self._finish(claim, result)
+        else:
+            self._fail(claim, result.reason, result.message, result.traceback)
 
     def _finish(self, claim: Claim, result: TrialDone) -> None:
+        """Store a result, unless another runner has taken the trial over."""
         try:
             self._store.finish(claim, result.outcome, result.predictions)
+        except LeaseLostError:
+            return
         except TrialError as error:
-            self._store.fail(claim, error.reason, str(error))
+            self._fail(claim, error.reason, str(error))
 
     def _fail_first(self, trials: Sequence[Trial], reason: str, message: str, traceback: str) -> None:
         """Fail the trial a job broke on; the job's other trials go back to pending."""
         open_claims = self._pop_all(trials)
         if open_claims:
-            self._store.fail(open_claims[0], reason, message, traceback)
+            self._fail(open_claims[0], reason, message, traceback)
             self._store.release(open_claims[1:])
 
     def _worker_died(self, trials: Sequence[Trial], event: WorkerDied) -> None:
@@ -204,8 +205,13 @@ class StudyRunner:
         self._lost_workers[first] += 1
         if self._lost_workers[first] >= MAX_ATTEMPTS:
             message = f"{event.sentence()} This was attempt {MAX_ATTEMPTS} of {MAX_ATTEMPTS}."
-            self._store.fail(open_claims.pop(0), "worker_died", message)
+            self._fail(open_claims.pop(0), "worker_died", message)
         self._store.release(open_claims)
+
+    def _fail(self, claim: Claim, reason: str, message: str, traceback: str = "") -> None:
+        """Store a failure, unless another runner has taken the trial over."""
+        with contextlib.suppress(LeaseLostError):
+            self._store.fail(claim, reason, message, traceback)
 
     def _pop_all(self, trials: Sequence[Trial]) -> list[Claim]:
         return [claim for trial in trials if (claim := self._pop(trial.fingerprint))]
@@ -230,6 +236,8 @@ class StudyRunner:
         except LeasesLostError as error:
             for claim in error.claims:
                 self._pop(claim.fingerprint)
+        except StoreError:
+            return  # a store that is busy now is tried again at the next beat, long before a lease ends
 
 
 def _stop_on_full_disk(event: JobFailed) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,9 +47,7 @@ class BlockFile(BaseModel):
     tasks: list[Annotated[TaskEntry, PlainValidator(_task)]] | None = None
     models: list[Annotated[SourceModel, PlainValidator(_model)]] | None = None
     protocols: list[Annotated[TransferProtocol, PlainValidator(protocol)]] | None = None
-    label_fractions: list[Annotated[float, Field(gt=0, le=1, strict=False)]] | None = Field(
-        None, min_length=1
-    )
+    label_fractions: list[Annotated[float, Field(gt=0, le=1)]] | None = Field(None, min_length=1)
     seeds: int | None = Field(None, ge=1, le=1000)
 
 
@@ -74,6 +72,8 @@ def read_yaml(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader that also refuses repeated keys
+    except RecursionError as error:
+        raise UsageError(f"study file {path}: expected YAML of a few levels, got far too many.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"study file {path}: expected YAML, got: {error}") from error
     if not isinstance(content, dict):
@@ -167,6 +167,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"expected a key that is a word, found {key!r:.80}", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands twice", key_node.start_mark

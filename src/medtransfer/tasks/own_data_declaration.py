@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.metrics.declared_metrics import metrics
 
 Kind = Annotated[TaskKind, Field(strict=False)]
 
@@ -62,6 +63,15 @@ class OwnData(BaseModel):
         if pattern is not None and re.compile(pattern).groups != 1:
             raise ValueError(f"expected an expression with one group, such as '^(P\\d+)_', got {pattern!r}")
         return pattern
+
+    @field_validator("metrics")
+    @classmethod
+    def _are_metrics(cls, names: list[str] | None) -> list[str] | None:
+        if names is not None and len(set(names)) < max(len(names), 1):
+            raise ValueError(f"expected at least one metric, each once, got {names!r}")
+        for name in names or []:
+            metrics.get(name)
+        return names
 
     @model_validator(mode="after")
     def _parts_fit(self) -> OwnData:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
 from medtransfer.core.registry import Registry
 
@@ -87,8 +88,9 @@ class TrainingRecipe(BaseModel):
         """
         try:
             return type(self)(**{**self.model_dump(), **fields})
-        except ValueError as error:
-            raise UsageError(f"training recipe: {error}") from error
+        except ValidationError as error:
+            faults = declaration_faults(error, lambda _: type(self).model_fields)
+            raise UsageError(" ".join(faults)) from error
 
 
 recipes: Registry[TrainingRecipe] = Registry("recipe", see="medtransfer run --help")

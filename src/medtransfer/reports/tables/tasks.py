@@ -39,7 +39,7 @@ def tasks_table(reading: StudyReading) -> Table:
 def task_cautions(task: ReportTask) -> list[str]:
     """Return what must stand beside every result on a task."""
     cautions = []
-    if task.phantom:
+    if task.phantom and not task.facts.get("caution"):
         cautions.append(
             f"{task.label}: phantom result, the images are generated and say nothing about patients."
         )
