@@ -100,7 +100,7 @@ def test_every_fault_of_a_file_is_in_one_message() -> None:
         "sedes: expected a known key. Did you mean 'seeds'",
         "name: ",
         "accept.other: expected a task of this study",
-        "accept.lesions.0: problem 'duplicate-imag' is not registered. Did you mean 'duplicate-image'?",
+        "accept.lesions.0: problem 'duplicate-imag' is not registered. Did you mean 'duplicate-image'",
     ):
         assert any(sentence.startswith(words) for sentence in found), words
     assert len(found) == 14

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from statsmodels.stats.multitest import multipletests
+import numpy as np
+import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError
+
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def holm(p_values: Sequence[float | None]) -> AdjustedPValues:
         >>> [round(p, 3) for p in holm([.01, .04, .03, .005]).values]
         [0.03, 0.06, 0.06, 0.02]
     """
-    return _adjust(p_values, "holm", "Holm")
+    return _adjust(p_values, "Holm", _holm)
 
 
 def benjamini_hochberg(p_values: Sequence[float | None]) -> AdjustedPValues:
@@ -57,17 +60,34 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> AdjustedPValues:
         Benjamini and Hochberg, "Controlling the false discovery rate", Journal of the Royal
         Statistical Society B 57, 1995.
     """
-    return _adjust(p_values, "fdr_bh", "Benjamini-Hochberg")
+    return _adjust(p_values, "Benjamini-Hochberg", _benjamini_hochberg)
 
 
-def _adjust(p_values: Sequence[float | None], method: str, title: str) -> AdjustedPValues:
-    present = [float(p) for p in p_values if p is not None]
-    if not all(0 <= p <= 1 for p in present):
+def _holm(ascending: FloatArray) -> FloatArray:
+    tests = len(ascending)
+    return np.maximum.accumulate(np.minimum(1, (tests - np.arange(tests)) * ascending))
+
+
+def _benjamini_hochberg(ascending: FloatArray) -> FloatArray:
+    tests = len(ascending)
+    inflated = np.minimum(1, ascending * tests / np.arange(1, tests + 1))
+    return np.minimum.accumulate(inflated[::-1])[::-1]
+
+
+def _adjust(
+    p_values: Sequence[float | None], title: str, adjust: Callable[[FloatArray], FloatArray]
+) -> AdjustedPValues:
+    """Adjust the p-values that are there; statsmodels collects garbage at every call, which a report feels."""
+    present = np.array([p for p in p_values if p is not None], dtype=np.float64)
+    if not ((present >= 0) & (present <= 1)).all():
         raise ShapeError(f"p-values: expected numbers in [0, 1] or null, got {list(p_values)!r}.")
-    adjusted = iter(multipletests(present, method=method)[1] if present else ())
+    order = np.argsort(present, kind="stable")
+    adjusted = np.empty_like(present)
+    adjusted[order] = adjust(present[order])
+    values = iter(adjusted.tolist())
     return AdjustedPValues(
         method=title,
-        values=tuple(None if p is None else float(next(adjusted)) for p in p_values),
+        values=tuple(None if p is None else next(values) for p in p_values),
         tests=len(present),
         without_p=len(p_values) - len(present),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from typing import Any
 
 from medtransfer.core.errors import UsageError
@@ -79,11 +78,13 @@ def plan_trials(
 
 
 def group_trials(trials: Sequence[Trial]) -> list[list[Trial]]:
-    """Return the trials as jobs: those that share a task, then a model, follow each other."""
+    """Return the trials as jobs: those that share a task, then a model, follow each other, in the study's order."""
     order = {name: number for number, name in enumerate(dict.fromkeys(t.description.task for t in trials))}
     models = {name: number for number, name in enumerate(dict.fromkeys(t.description.model for t in trials))}
-    ordered = sorted(trials, key=lambda t: (order[t.description.task], models[t.description.model], t.group))
-    return [list(group) for _, group in groupby(ordered, key=lambda t: t.group)]
+    groups: dict[tuple[str, ...], list[Trial]] = {}
+    for trial in sorted(trials, key=lambda t: (order[t.description.task], models[t.description.model])):
+        groups.setdefault(trial.group, []).append(trial)
+    return list(groups.values())
 
 
 def _metric_faults(tasks: Iterable[PreparedTask]) -> list[str]:

@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from medtransfer.core.fingerprints import hash_json
 from medtransfer.models.source_model import SourceModel
-from medtransfer.store.records import Record, State
+from medtransfer.store.records import Record, State, TrialDescription
 from medtransfer.store.store import Store
 from medtransfer.study.plan import Trial
 from medtransfer.study.preparation import Folders
 
+_Kind = tuple[str, str, str, str]
+"""Task, model, protocol and hash of its settings: trials alike in these cost about the same."""
 _PROBE_IMAGES = 8
 _TRAINING_COST = 3.0
 """Forward, backward and update together, in forward passes."""
@@ -25,7 +28,7 @@ _HEADS_S = 0.5
 
 @dataclass(frozen=True)
 class PlanRow:
-    """The trials of one task, model and protocol."""
+    """The trials of one task, model and protocol with its settings."""
 
     task: str
     """Target task."""
@@ -50,7 +53,7 @@ class Plan:
     """What a study would run."""
 
     rows: tuple[PlanRow, ...]
-    """One per task, model and protocol."""
+    """One per task, model, protocol and settings."""
     workers: int
     """Worker processes."""
 
@@ -82,20 +85,19 @@ def estimate(trials: Sequence[Trial], store: Store, folders: Folders, workers: i
     records = store.records(states=[State.DONE])
     done = {record.description.fingerprint for record in records}
     measured = _durations(records)
-    groups: dict[tuple[str, str, str], list[Trial]] = {}
+    groups: dict[_Kind, list[Trial]] = {}
     for trial in trials:
-        d = trial.description
-        groups.setdefault((d.task, d.model, d.protocol), []).append(trial)
+        groups.setdefault(_kind(trial.description), []).append(trial)
     speeds: dict[tuple[str, int], float] = {}
     rows = [_row(key, group, done, measured, folders, speeds) for key, group in groups.items()]
     return Plan(tuple(rows), workers)
 
 
 def _row(
-    key: tuple[str, str, str],
+    key: _Kind,
     group: Sequence[Trial],
     done: set[str],
-    measured: Mapping[tuple[str, str, str], float],
+    measured: Mapping[_Kind, float],
     folders: Folders,
     speeds: dict[tuple[str, int], float],
 ) -> PlanRow:
@@ -106,15 +108,18 @@ def _row(
         seconds, basis = _probe(left, folders, speeds), "probe"
     fractions = Counter(trial.description.label_fraction for trial in group)
     done_here = len(group) - len(left)
-    return PlanRow(*key, fractions, trials=len(group), done=done_here, seconds=seconds, basis=basis)
+    return PlanRow(*key[:3], fractions, trials=len(group), done=done_here, seconds=seconds, basis=basis)
 
 
-def _durations(records: Sequence[Record]) -> dict[tuple[str, str, str], float]:
-    found: dict[tuple[str, str, str], list[float]] = {}
+def _kind(trial: TrialDescription) -> _Kind:
+    return trial.task, trial.model, trial.protocol, hash_json(dict(trial.settings))
+
+
+def _durations(records: Sequence[Record]) -> dict[_Kind, float]:
+    found: dict[_Kind, list[float]] = {}
     for record in records:
         if record.outcome is not None:
-            d = record.description
-            found.setdefault((d.task, d.model, d.protocol), []).append(record.outcome.duration_s)
+            found.setdefault(_kind(record.description), []).append(record.outcome.duration_s)
     return {key: statistics.fmean(values) for key, values in found.items()}
 
 
