@@ -19,6 +19,7 @@ from medtransfer.store.owners import this_owner
 from medtransfer.store.records import Outcome, State, TrialDescription
 from medtransfer.store.rows import outcome_json
 from medtransfer.store.store import Store
+from medtransfer.study.paced_counts import PacedCounts
 
 SMALL, LARGE = 100, 100_000
 NEW_TRIALS = 20
@@ -143,10 +144,11 @@ def _history_again(store: Store, size: int) -> Arm:
 
 
 def _run(store: Store, study: str, trials: Sequence[TrialDescription]) -> bool:
+    counts = PacedCounts(store, study, lambda _: None)
     for trial in trials:
         store.owners()
         (claim,) = store.claim([trial.fingerprint], this_owner(), LEASE_S)
-        store.counts(study)
+        counts.tell(at_once=True)
         store.finish(claim, outcome(), predictions())
     return set(store.states([trial.fingerprint for trial in trials]).values()) == {State.DONE}
 

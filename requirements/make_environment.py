@@ -23,8 +23,9 @@ def main(folder: Path) -> None:
         make_empty(folder)
     run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", REQUIREMENTS / "installer.txt")
     uv = python.with_name("uv.exe" if os.name == "nt" else "uv")
-    run(uv, "pip", "install", "--python", python, "--require-hashes", "-r", REQUIREMENTS / "dev.txt")
-    run(uv, "pip", "install", "--python", python, "--no-deps", "--editable", REQUIREMENTS.parent)
+    install = (uv, "pip", "install", "--python", python, "--compile-bytecode")
+    run(*install, "--require-hashes", "-r", REQUIREMENTS / "dev.txt")
+    run(*install, "--no-deps", "--editable", REQUIREMENTS.parent)
 
 
 def has_pip(python: Path) -> bool:

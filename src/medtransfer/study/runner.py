@@ -17,6 +17,7 @@ from medtransfer.store.leases import Claim, LeasesLostError
 from medtransfer.store.owners import dead_owners, this_owner
 from medtransfer.store.records import Counts, State
 from medtransfer.store.store import Store
+from medtransfer.study.paced_counts import PacedCounts
 from medtransfer.study.plan import Trial, group_trials
 from medtransfer.study.preparation import Folders
 from medtransfer.study.trial import TrialDone, TrialFailed, TrialJob
@@ -30,8 +31,6 @@ POLL_S = 2.0
 MAX_ATTEMPTS = 3
 """How often a trial may lose its worker before it counts as failed."""
 
-_TELLING_SHARE = 50
-"""How many times longer than counting itself the pause between two counts is, at least."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WORKER_FUNCTION = "medtransfer.study.trial:run_trials"
 _WORKER_SETUP = "medtransfer.study.worker_setup:use_one_thread"
@@ -73,8 +72,7 @@ class StudyRunner:
         self._claims: dict[str, Claim] = {}
         self._claims_lock = threading.Lock()
         self._lost_workers: Counter[str] = Counter()
-        self._told = float("-inf")
-        self._counting_s = 0.0
+        self._counts = PacedCounts(store, study, options.on_counts)
 
     def run(self, trials: Sequence[Trial]) -> Counts:
         """Run what is not done and return the study's final counts.
@@ -87,12 +85,10 @@ class StudyRunner:
         by_name = {trial.fingerprint: trial for trial in trials}
         with _Heartbeat(self._beat):
             while waiting := self._waiting(by_name):
-                self._tell()
+                self._counts.tell()
                 if not self._run_round(waiting):
                     time.sleep(POLL_S)
-        counts = self._store.counts(self._study)
-        self._options.on_counts(counts)
-        return counts
+        return self._counts.tell_now()
 
     def _waiting(self, by_name: Mapping[str, Trial]) -> list[Trial]:
         for owner in dead_owners(self._store.owners()):
@@ -133,7 +129,7 @@ class StudyRunner:
         with self._claims_lock:
             self._claims.update(claims)
         held[job.key] = mine
-        self._tell(at_once=True)
+        self._counts.tell(at_once=True)
         return replace(job, payload=self._payload(mine))
 
     def _payload(self, trials: Sequence[Trial]) -> TrialJob:
@@ -161,15 +157,7 @@ class StudyRunner:
             self._fail_first(held[event.key], reason, f"{event.error_type}: {event.message}", event.traceback)
         elif isinstance(event, WorkerDied):
             self._worker_died(held[event.key], event)
-        self._tell()
-
-    def _tell(self, *, at_once: bool = False) -> None:
-        """Report the counts: at most once a second unless a job starts, and rarely where counting is slow."""
-        now = time.monotonic()
-        if now - self._told >= max(0.0 if at_once else 1.0, _TELLING_SHARE * self._counting_s):
-            self._options.on_counts(self._store.counts(self._study))
-            self._told = time.monotonic()
-            self._counting_s = self._told - now
+        self._counts.tell()
 
     def _write(self, result: TrialDone | TrialFailed) -> None:
         claim = self._pop(result.fingerprint)
