@@ -35,7 +35,7 @@ bench: $(STAMP) ## speed bars as ratios
 	$(BIN)/python -m benchmarks
 
 docs: $(STAMP) ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -139,3 +141,18 @@ def draw_lesions() -> Callable[[Path], Path]:
 def lesions(tmp_path: Path, draw_lesions: Callable[[Path], Path]) -> Path:
     """A data folder with the drawn data set ``lesions``."""
     return draw_lesions(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def drawn() -> ModuleType:
+    """The module that draws case tables in memory, for the tests of everything that trains."""
+    name = "drawn_cases"
+    if name not in sys.modules:
+        path = Path(__file__).parent / "training" / "drawn_cases.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]

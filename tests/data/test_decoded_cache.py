@@ -18,9 +18,10 @@ import pandas as pd
 import psutil
 import pytest
 
+from medtransfer.core import verified_files
 from medtransfer.core.errors import BadImageError, DataError, StoreError
 from medtransfer.core.task_kind import TaskKind
-from medtransfer.data import cache_files, decoding
+from medtransfer.data import decoding
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.decoded_cache import cache_side, open_decoded_cache
 from medtransfer.data.decoding import resize_image, resize_mask
@@ -96,7 +97,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this process behave like a new one."""
-    monkeypatch.setattr(cache_files, "_verified", set())
+    monkeypatch.setattr(verified_files, "_verified", set())
 
 
 def test_cache_side_leaves_room_for_crops_only_where_crops_are_taken() -> None:

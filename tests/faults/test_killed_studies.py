@@ -30,7 +30,9 @@ STUDY: dict[str, Any] = {
     "seeds": 5,
 }
 TRIALS = 6 + 10
-START_S = 60.0
+START_S = 240.0
+
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def test_two_runners_share_a_study(
     other = start_medtransfer(*arguments, "--workers", 1, "--out", tmp_path / "theirs")
     wait_for(tmp_path / "store", lambda c: c.running > 0, other)
     ours = medtransfer(*arguments, "--workers", 0, "--out", tmp_path / "ours")
-    _, errors = other.communicate(timeout=120)
+    _, errors = other.communicate(timeout=START_S)
     assert (ours.code, other.returncode) == (0, 0), errors
     finished = records(tmp_path / "store")
     assert [record.attempts for record in finished] == [1] * TRIALS
@@ -131,7 +133,7 @@ def test_interrupted_run_gives_its_trials_back(
     process = start_medtransfer(*arguments, "--workers", 1)
     wait_for(tmp_path / "store", lambda c: c.running > 0, process)
     os.kill(process.pid, number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=START_S)
     assert process.returncode == 130
     assert out == ""
     assert err.endswith("Interrupted: finished trials are kept; run the same command again to go on.\n")

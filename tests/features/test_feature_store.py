@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medtransfer.core import verified_files
 from medtransfer.core.errors import StoreError
 from medtransfer.features import feature_store
 from medtransfer.features.feature_store import feature_key, open_features
@@ -44,7 +45,7 @@ class Extraction:
 
 @pytest.fixture(autouse=True)
 def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feature_store, "_verified", set())
+    monkeypatch.setattr(verified_files, "_verified", set())
 
 
 def key(model: SourceModel = MODEL, **changes: object) -> str:
@@ -120,7 +121,7 @@ def test_damaged_files_are_extracted_again(
 ) -> None:
     extraction = Extraction()
     open_features(tmp_path, "k", extraction)
-    monkeypatch.setattr(feature_store, "_verified", set())
+    monkeypatch.setattr(verified_files, "_verified", set())
     damage(tmp_path)
     np.testing.assert_array_equal(open_features(tmp_path, "k", extraction), EMBEDDINGS)
     assert extraction.calls == 2

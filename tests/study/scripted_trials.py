@@ -59,7 +59,7 @@ def _perform(act: str, fingerprint: str, repetition: int) -> TrialDone | TrialFa
         case "no-room":
             raise OSError(28, "No space left on device")
         case "slow":
-            time.sleep(1.0)
+            time.sleep(2.5)
         case "nan":
             return TrialFailed(fingerprint, "non_finite_loss", "nan in step 3", "where")
         case "interrupt":

@@ -253,8 +253,8 @@ def test_a_result_of_a_lost_lease_is_not_written(
 def test_heartbeats_keep_the_lease_of_a_slow_trial(
     bench: Bench, say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LEASE_S", 0.5)
-    monkeypatch.setattr(module, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(module, "LEASE_S", 1.5)
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.1)
     say(2, "slow")
     stolen: list[object] = []
     ended = threading.Event()

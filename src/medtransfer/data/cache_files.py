@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from medtransfer.core.atomic import write_atomically
-from medtransfer.core.fingerprints import hash_file
+from medtransfer.core.verified_files import is_as_declared, size_and_hash
 
 UInt8Array = npt.NDArray[np.uint8]
 
 IMAGES = "images.npy"
 MASKS = "masks.npy"
 MANIFEST = "manifest.json"
-
-_Stamp = tuple[str, int, int, int]
-_verified: set[_Stamp] = set()
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class CacheFiles:
 
 def write_manifest(folder: Path, key: str) -> None:
     """Declare the arrays in ``folder`` whole: their sizes and hashes, written last and atomically."""
-    files = {path.name: _size_and_hash(path) for path in sorted(folder.glob("*.npy"))}
+    files = {path.name: size_and_hash(path) for path in sorted(folder.glob("*.npy"))}
     write_atomically(folder / MANIFEST, json.dumps({"key": key, "files": files}, indent=1))
 
 
@@ -50,28 +46,12 @@ def read_cache_files(folder: Path) -> CacheFiles | None:
         declared = manifest["files"]
         if manifest["key"] != folder.name or IMAGES not in declared:
             return None
-        if not all(_is_as_declared(folder / name, found) for name, found in declared.items()):
+        if not all(is_as_declared(folder / name, found) for name, found in declared.items()):
             return None
         masks = _map(folder / MASKS) if MASKS in declared else None
         return CacheFiles(images=_map(folder / IMAGES), masks=masks)
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return None
-
-
-def _is_as_declared(path: Path, declared: dict[str, Any]) -> bool:
-    status = path.stat()
-    if status.st_size != declared["size"]:
-        return False
-    stamp = (f"{path}:{declared['sha256']}", status.st_ino, status.st_size, status.st_mtime_ns)
-    if stamp not in _verified:
-        if hash_file(path) != declared["sha256"]:
-            return False
-        _verified.add(stamp)
-    return True
-
-
-def _size_and_hash(path: Path) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": hash_file(path)}
 
 
 def _map(path: Path) -> UInt8Array:

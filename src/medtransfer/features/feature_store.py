@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from medtransfer.core.atomic import atomic_writer, write_atomically
 from medtransfer.core.errors import StoreError
-from medtransfer.core.fingerprints import hash_file, hash_json
+from medtransfer.core.fingerprints import hash_json
 from medtransfer.core.provenance import package_versions
+from medtransfer.core.verified_files import is_as_declared, size_and_hash
 from medtransfer.models.source_model import InputContract, SourceModel, WeightsFile
 
 FloatArray = npt.NDArray[np.float32]
@@ -24,7 +25,6 @@ REVISION = 1
 """Raised whenever the same network and images would give other embeddings."""
 
 _LIBRARIES = ("torch", "torchvision", "timm")
-_verified: set[tuple[str, int, int, int]] = set()
 
 
 def feature_key(
@@ -112,29 +112,16 @@ def _write(folder: Path, key: str, embeddings: FloatArray) -> None:
     manifest.unlink(missing_ok=True)
     with atomic_writer(array) as stream:
         np.save(stream, embeddings, allow_pickle=False)
-    declared = {"key": key, "size": array.stat().st_size, "sha256": hash_file(array)}
-    write_atomically(manifest, json.dumps(declared))
+    write_atomically(manifest, json.dumps({"key": key, **size_and_hash(array)}))
 
 
 def _read(folder: Path, key: str) -> FloatArray | None:
     path = folder / f"{key}.npy"
     try:
         declared = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
-        if declared["key"] != key or not _is_as_declared(path, declared):
+        if declared["key"] != key or not is_as_declared(path, declared):
             return None
         embeddings: FloatArray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return None
     return embeddings
-
-
-def _is_as_declared(path: Path, declared: Mapping[str, Any]) -> bool:
-    status = path.stat()
-    if status.st_size != declared["size"]:
-        return False
-    stamp = (f"{path}:{declared['sha256']}", status.st_ino, status.st_size, status.st_mtime_ns)
-    if stamp not in _verified:
-        if hash_file(path) != declared["sha256"]:
-            return False
-        _verified.add(stamp)
-    return True

@@ -47,7 +47,8 @@ def describe_tie_group(group: TieGroup, digits: int = 3) -> str:
     if group.best is None:
         return f"No model can be tested: each needs a result and at least two {group.unit}."
     others = group.members[1:]
-    tests = f"{group.family_size} tests, {group.correction} correction, alpha {group.alpha:g}"
+    plural = "" if group.family_size == 1 else "s"
+    tests = f"{group.family_size} test{plural}, {group.correction} correction, alpha {group.alpha:g}"
     if others:
         counts = sorted({group.n[name] for name in group.members})
         limit = _limit(group.minimum_detectable_difference, digits)
@@ -163,7 +164,7 @@ def _test(comparison: Comparison) -> str:
     )
     text = f"{comparison.test}, {comparison.sidedness}, {sizes} {comparison.unit}, {_p(comparison.p)}"
     if comparison.correction is not None:
-        text += f", {comparison.correction}-adjusted {_p(comparison.adjusted_p)} over {comparison.family_size} tests"
+        text += f", {comparison.correction}-adjusted {_p(comparison.adjusted_p)}, family of {comparison.family_size}"
     return text
 
 
