@@ -44,6 +44,16 @@ def test_plain_lines_have_no_bars_and_come_now_and_then(clock: list[float]) -> N
     ]
 
 
+def test_a_long_step_is_heard_of_now_and_then(clock: list[float]) -> None:
+    stream = io.StringIO()
+    with Display(Console(file=stream, force_terminal=False, width=100)) as display:
+        for done in range(5):
+            display.step("training epochs", done, 4)
+            clock[0] += 10
+    lines = ["training epochs: 2 of 4", "training epochs: 4"]
+    assert stream.getvalue().splitlines() == lines
+
+
 def test_time_left_counts_only_what_this_run_did(clock: list[float]) -> None:
     stream = io.StringIO()
     with Display(Console(file=stream, force_terminal=False, width=100)) as display:

@@ -16,7 +16,7 @@ from medtransfer.cli.first_page import COMMANDS, first_page
 from medtransfer.core.errors import MedtransferError, NotRegisteredError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+_NO_PLACE = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 _INTERRUPTED = 130
 
 

@@ -37,6 +37,7 @@ class Display:
         self._started = time.monotonic()
         self._done_before: int | None = None
         self._last_line = float("-inf")
+        self._last_step = self._started
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -50,8 +51,13 @@ class Display:
     def step(self, what: str, done: int, total: int) -> None:
         """Show a preparation step; usable as a :class:`~medtransfer.core.progress.Progress`."""
         self._bar(what, done, total, "")
-        if not self.console.is_terminal and done == total:
+        if self.console.is_terminal:
+            return
+        if done == total:
             self.console.print(f"{what}: {total}", highlight=False)
+        elif time.monotonic() - self._last_step >= _PLAIN_EVERY_S:
+            self._last_step = time.monotonic()
+            self.console.print(f"{what}: {done} of {total}", highlight=False)
 
     def counts(self, counts: Counts) -> None:
         """Show where the study is."""

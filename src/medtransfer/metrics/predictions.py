@@ -15,6 +15,8 @@ from medtransfer.core.task_kind import TaskKind
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_COUNTS = ("true_positive", "false_positive", "false_negative")
+
 
 @dataclass(frozen=True)
 class ClassificationPredictions:
@@ -35,6 +37,9 @@ class ClassificationPredictions:
 
     def __post_init__(self) -> None:
         expected = (len(self.case_ids), len(self.classes))
+        _check_patients(self.case_ids, self.patient_ids)
+        if self.kind is TaskKind.BINARY and len(self.classes) != 2:
+            raise ShapeError(f"binary predictions: expected two classes, got {list(self.classes)!r}.")
         if self.scores.shape != expected:
             raise ShapeError(f"scores: expected shape {expected}, got {self.scores.shape}.")
         bad = np.flatnonzero(~np.isfinite(self.scores).all(axis=1))
@@ -89,41 +94,52 @@ class SegmentationPredictions:
 
     def __post_init__(self) -> None:
         expected = (len(self.case_ids), len(self.regions), len(self.classes), 3)
+        _check_patients(self.case_ids, self.patient_ids)
         if self.counts.shape != expected:
             raise ShapeError(f"counts: expected shape {expected}, got {self.counts.shape}.")
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per case, region and class: ``…, true_positive, false_positive, false_negative``."""
+        columns = ["case_id", "patient_id", "region", "class", *_COUNTS]
         rows = [
             (case, patient, region, name, *(int(v) for v in self.counts[i, r, c]))
             for i, (case, patient) in enumerate(zip(self.case_ids, self.patient_ids, strict=True))
             for r, region in enumerate(self.regions)
             for c, name in enumerate(self.classes)
         ]
-        names = [
-            "case_id",
-            "patient_id",
-            "region",
-            "class",
-            "true_positive",
-            "false_positive",
-            "false_negative",
-        ]
-        return pd.DataFrame(rows, columns=names)
+        return pd.DataFrame(rows, columns=columns)
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> SegmentationPredictions:
-        """Return the predictions :meth:`to_frame` wrote."""
-        classes = tuple(dict.fromkeys(frame["class"].astype(str)))
-        regions = tuple(dict.fromkeys(frame["region"].astype(str)))
-        firsts = frame.iloc[:: len(classes) * len(regions)]
-        counts = frame[["true_positive", "false_positive", "false_negative"]].to_numpy(dtype=np.int64)
+        """Return the predictions :meth:`to_frame` wrote.
+
+        Raises:
+            ShapeError: If a case lacks a region or class, or the rows are in another order.
+        """
+        found = list(frame[["case_id", "region", "class"]].astype(str).itertuples(index=False, name=None))
+        regions = tuple(dict.fromkeys(region for _, region, _ in found))
+        classes = tuple(dict.fromkeys(name for _, _, name in found))
+        rows = [(region, name) for region in regions for name in classes]
+        firsts = frame.iloc[:: max(1, len(rows))]
+        if found != [(case, *row) for case in firsts["case_id"].astype(str) for row in rows]:
+            raise ShapeError(
+                "mask predictions: expected one row per case, region and class, case by case in one order, "
+                f"got {len(frame)} rows in another. Write the table again from the masks."
+            )
+        counts = frame[list(_COUNTS)].to_numpy(dtype=np.int64)
         return cls(
             classes=classes,
             regions=regions,
             case_ids=tuple(firsts["case_id"].astype(str)),
             patient_ids=tuple(firsts["patient_id"].astype(str)),
             counts=counts.reshape(len(firsts), len(regions), len(classes), 3),
+        )
+
+
+def _check_patients(case_ids: tuple[str, ...], patient_ids: tuple[str, ...]) -> None:
+    if len(patient_ids) != len(case_ids):
+        raise ShapeError(
+            f"patient ids: expected one per case, {len(case_ids)} of them, got {len(patient_ids)}."
         )
 
 

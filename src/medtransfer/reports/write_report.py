@@ -10,7 +10,7 @@ from medtransfer.core.atomic import write_atomically
 from medtransfer.core.errors import UsageError
 from medtransfer.reports.composition import compose_report
 from medtransfer.reports.evidence import Evidence, read_evidence
-from medtransfer.reports.figures.picture_drawing import draw_png
+from medtransfer.reports.figures.kept_pictures import picture
 from medtransfer.reports.renderers.csv_files import render_results_csv, render_runs_csv
 from medtransfer.reports.renderers.json_file import render_json
 from medtransfer.reports.renderers.markdown import render_markdown
@@ -73,7 +73,8 @@ def write_report_of(evidence: Evidence, out: Path, *, command: str = "") -> Repo
         raise UsageError(f"report folder: expected a folder at {out}, got a file. Choose another place.")
     reading = read_study(evidence)
     document = compose_report(reading, command)
-    figures = {out / FIGURES / f"{chart.id}.png": draw_png(chart) for chart in document.charts()}
+    places = {out / FIGURES / f"{chart.id}.png": chart for chart in document.charts()}
+    figures = {path: picture(chart, path) for path, chart in places.items()}
     files = ReportFiles(
         folder=out,
         html=out / "report.html",

@@ -11,6 +11,7 @@ from medtransfer.core.errors import ShapeError
 from medtransfer.stats.comparison_record import Better, Comparison, Flag, leading_side
 from medtransfer.stats.patients import FloatArray, checked_draws, paired_bootstrap_p
 from medtransfer.stats.power import POWER, detectable_from_standard_error
+from medtransfer.stats.summaries import check_confidence
 
 
 def compare_by_cases(
@@ -42,8 +43,10 @@ def compare_by_cases(
         The comparison; p is null with fewer than two patients or too many undefined draws.
 
     Raises:
-        ShapeError: If the draws do not have the same shape, or a value is not finite.
+        ShapeError: If the draws do not have the same shape, a value is not finite, or a level is out
+            of range.
     """
+    check_confidence(confidence)
     a, b = checked_draws(draws_a), checked_draws(draws_b)
     if a.shape != b.shape or not (np.isfinite(point_a) and np.isfinite(point_b)):
         raise ShapeError(

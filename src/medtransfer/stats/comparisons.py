@@ -11,10 +11,12 @@ from scipy import stats
 from medtransfer.core.errors import ShapeError, UsageError
 from medtransfer.stats.comparison_record import Better, Comparison, Flag, Sidedness, leading_side
 from medtransfer.stats.power import POWER, minimum_detectable_difference
-from medtransfer.stats.summaries import summarise_runs
+from medtransfer.stats.summaries import check_confidence, summarise_runs
 
 __all__ = ["Arm", "Better", "Comparison", "Flag", "Sidedness", "welch", "welch_from_summaries"]
 
+_LARGEST_LOG = 700.0
+"""A ratio whose logarithm goes beyond this is no number any more."""
 _STUDENT_TAILS = {"greater": stats.t.sf, "less": stats.t.cdf}
 
 
@@ -30,10 +32,11 @@ class Arm:
     """Sample standard deviation (ddof 1), null for one run."""
 
     def __post_init__(self) -> None:
-        if self.n < 1 or not math.isfinite(self.mean) or (self.n > 1 and self.std is None):
+        spread = self.std is None if self.n == 1 else self.std is not None and 0 <= self.std < math.inf
+        if self.n < 1 or not math.isfinite(self.mean) or not spread:
             raise ShapeError(
-                f"arm: expected n >= 1, a finite mean, and a standard deviation when n > 1, got {self!r}. "
-                "A cell with an unknown number of runs cannot be tested."
+                "arm: expected n >= 1, a finite mean, and a finite standard deviation of at least 0 exactly "
+                f"when n > 1, got {self!r}. A cell with an unknown number of runs cannot be tested."
             )
 
 
@@ -63,7 +66,7 @@ def welch(
         The comparison; p is null when an arm has fewer than two runs or neither varies.
 
     Raises:
-        ShapeError: If an arm is empty or has values that are not finite.
+        ShapeError: If an arm is empty or has values that are not finite, or a level is out of range.
         UsageError: If the direction or the sidedness is none of the known ones.
 
     Reference:
@@ -95,6 +98,7 @@ def welch_from_summaries(
     See :func:`welch` for the arguments. Published tables of this field often print a standard
     deviation with ddof 0; convert it first.
     """
+    check_confidence(confidence)
     if sidedness not in ("two-sided", *_STUDENT_TAILS):
         raise UsageError(f"sidedness: expected 'two-sided', 'greater' or 'less', got {sidedness!r}.")
     absolute = _Difference(a.mean - b.mean, *_error_and_freedom(a, b, 1.0, 1.0))
@@ -166,12 +170,15 @@ def _error_and_freedom(a: Arm, b: Arm, unit_a: float, unit_b: float) -> tuple[fl
 
 
 def _relative_percent(a: Arm, b: Arm, confidence: float) -> tuple[float | None, float | None, float | None]:
-    """Return the relative difference in percent with its log-ratio interval."""
+    """Return the relative difference in percent with its log-ratio interval; null where it is unbounded."""
     if a.mean <= 0 or b.mean <= 0:
         return None, None, None
     log_ratio = _Difference(math.log(a.mean / b.mean), *_error_and_freedom(a, b, a.mean, b.mean))
-    low, high = (None if end is None else 100 * math.expm1(end) for end in log_ratio.interval(confidence))
-    return (a.mean / b.mean - 1) * 100, low, high
+    percent = (a.mean / b.mean - 1) * 100
+    low, high = log_ratio.interval(confidence)
+    if low is None or high is None or high > _LARGEST_LOG:
+        return percent, None, None
+    return percent, 100 * math.expm1(low), 100 * math.expm1(high)
 
 
 def _detectable(a: Arm, b: Arm, alpha: float) -> float | None:

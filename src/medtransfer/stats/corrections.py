@@ -70,7 +70,7 @@ def _holm(ascending: FloatArray) -> FloatArray:
 
 def _benjamini_hochberg(ascending: FloatArray) -> FloatArray:
     tests = len(ascending)
-    inflated = np.minimum(1, ascending * tests / np.arange(1, tests + 1))
+    inflated = np.minimum(1, ascending * (tests / np.arange(1, tests + 1)))  # a factor of at least 1
     return np.minimum.accumulate(inflated[::-1])[::-1]
 
 
@@ -83,7 +83,7 @@ def _adjust(
         raise ShapeError(f"p-values: expected numbers in [0, 1] or null, got {list(p_values)!r}.")
     order = np.argsort(present, kind="stable")
     adjusted = np.empty_like(present)
-    adjusted[order] = adjust(present[order])
+    adjusted[order] = np.maximum(adjust(present[order]), present[order])  # rounding never lowers a p
     values = iter(adjusted.tolist())
     return AdjustedPValues(
         method=title,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError
+from medtransfer.stats.summaries import check_confidence
 
 FloatArray = npt.NDArray[np.float64]
 CountArray = npt.NDArray[np.int32]
@@ -104,11 +105,12 @@ def bootstrap_interval(
         confidence: Level, in (0, 1).
 
     Raises:
-        ShapeError: If there are no draws, or one is infinite.
+        ShapeError: If there are no draws, one is infinite, or the level is out of range.
 
     Reference:
         Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
     """
+    check_confidence(confidence)
     draws = checked_draws(values)
     defined = draws[~np.isnan(draws)]
     undefined = len(draws) - len(defined)

@@ -52,8 +52,8 @@ def summarise_runs(values: Sequence[float], confidence: float = 0.95) -> RunSumm
         confidence: Level of the interval, in (0, 1).
 
     Raises:
-        ShapeError: If there is no value, or one is not finite; a run without a number is a failed
-            run and stays outside.
+        ShapeError: If there is no value, or one is not finite (a run without a number is a failed
+            run and stays outside), or the level is out of range.
 
     Example:
         >>> summary = summarise_runs([.81, .83, .80, .84, .82])
@@ -65,6 +65,7 @@ def summarise_runs(values: Sequence[float], confidence: float = 0.95) -> RunSumm
         raise ShapeError("runs: expected at least one value, got none. Leave cells without runs out.")
     if not all(math.isfinite(value) for value in runs):
         raise ShapeError(f"runs: expected finite values, got {runs!r}. Leave failed runs out.")
+    check_confidence(confidence)
     n, mean, std = len(runs), math.fsum(runs) / len(runs), sample_std(runs)
     half = None if std is None else float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / math.sqrt(n)
     return RunSummary(
@@ -95,6 +96,18 @@ def sample_std(values: Sequence[float]) -> float | None:
         return 0.0
     mean = math.fsum(values) / len(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse a level that is no share; 95 instead of 0.95 would give NaN without a word.
+
+    Raises:
+        ShapeError: If the level is not in (0, 1).
+    """
+    if not 0 < confidence < 1:
+        raise ShapeError(
+            f"confidence: expected a share between 0 and 1, got {confidence!r}. Write 0.95 for 95 %."
+        )
 
 
 def same_number(a: float, b: float) -> bool:

@@ -76,6 +76,12 @@ def tie_group(
     The best mean is compared with every other model by a two-sided Welch test, Holm over these
     tests; members are the models with an adjusted p of at least ``alpha``.
 
+    The runs that are tested have also chosen the best, which no correction over k - 1 tests sees.
+    Of equal models with normal runs, at least one falls out in 6 % of studies (4 models, 5 runs),
+    in 10 % (16 models, 5 runs), in 15 % (16 models, 10 runs) at alpha 0.05. What the group does
+    hold is the model that is truly the best: simulated with 3 to 16 models, 3 to 10 runs and
+    spreads up to fourfold, it was lost in less than 4 % of studies.
+
     Args:
         scores: Finite values per run, by model; a model whose runs all failed has none.
         higher_is_better: Direction of the metric.

@@ -154,7 +154,7 @@ def _difference(comparison: Comparison, digits: int) -> str:
         )
         text += f", {comparison.confidence * 100:g} % interval {ends}"
     if comparison.relative_percent is not None:
-        text += f", {comparison.relative_percent:+.1f} % relative"
+        text += f", {_number(comparison.relative_percent, 1, sign=True)} % relative"
     return text
 
 
@@ -184,5 +184,5 @@ def _counts(counts: list[int], unit: str) -> str:
 
 
 def _number(value: float, digits: int, *, sign: bool = False) -> str:
-    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+    text = f"{value:{'+' if sign else ''}z.{digits}f}"  # z: no minus before a rounded zero
     return text.replace("-", "−")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from medtransfer.core.atomic import write_atomically
 from medtransfer.core.fingerprints import fingerprint, hash_file
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.data.case_table import CaseTable
@@ -47,7 +48,7 @@ class DemoScale:
     """Passes over each source domain."""
     classification_epochs: int = 15
     """Most epochs of fine-tuning on the classification tasks."""
-    segmentation_epochs: int = 6
+    segmentation_epochs: int = 8
     """Most epochs on the segmentation task, fine-tuned or frozen."""
     seeds: int = 3
     """Runs per cell that a seed can change."""
@@ -126,6 +127,7 @@ def demo_study(models: list[Any], scale: DemoScale) -> dict[str, Any]:
     rate = {"learning_rate": 2e-3}
     labels = ["phantom-findings", "phantom-nodule"]
     masks = {"epochs": scale.segmentation_epochs}
+    narrow = {"decoder_channels": [64, 48, 32, 16, 16]}
     return {
         "name": "demo",
         "models": models,
@@ -138,7 +140,10 @@ def demo_study(models: list[Any], scale: DemoScale) -> dict[str, Any]:
             },
             {
                 "tasks": ["phantom-lungs"],
-                "protocols": [{"linear": {**size, **masks}}, {"finetune": {**size, **rate, **masks}}],
+                "protocols": [
+                    {"linear": {**size, **masks}},
+                    {"finetune": {**size, **rate, **masks, **narrow}},
+                ],
             },
         ],
     }
@@ -152,8 +157,10 @@ def _pretrained(
 
     contract = contract_of(stage.start)
     path = weights / f"{stage.name}-{_digest(stage, weights, scale)[:12]}.safetensors"
-    if not path.exists():
+    proof = path.with_suffix(".sha256")
+    if not (path.exists() and proof.exists() and proof.read_text() == hash_file(path)):
         _pretrain(stage, path, cache, scale, progress)
+        write_atomically(proof, hash_file(path))
     return {
         "file": path.name,
         "architecture": ARCHITECTURE,

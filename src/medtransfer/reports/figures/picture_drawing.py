@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -34,8 +35,13 @@ _STYLE: Any = {
 _WIDTH_IN, _DPI, _PIXELS_PER_IN = 9.0, 150, 96
 
 
-def draw_png(chart: Chart) -> bytes:
-    """Return a chart as a PNG picture on white; the same chart gives the same bytes."""
+def draw_png(chart: Chart, texts: Mapping[str, str] | None = None) -> bytes:
+    """Return a chart as a PNG picture on white; the same chart gives the same bytes.
+
+    Args:
+        chart: What to draw.
+        texts: What the picture says of itself, by key.
+    """
     with mpl.rc_context(rc=_STYLE):
         figure = Figure(figsize=(_WIDTH_IN, chart.height / _PIXELS_PER_IN), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
@@ -45,7 +51,7 @@ def draw_png(chart: Chart) -> bytes:
         figure.suptitle(drawable(chart.title), fontsize=11, x=0.01, ha="left", fontweight="bold")
         _draw_legend(figure, chart)
         buffer = BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+        figure.savefig(buffer, format="png", metadata={"Software": None, **(texts or {})})
     return buffer.getvalue()
 
 

@@ -1,0 +1,89 @@
+"""The AUC at its edges: absent classes, ties, few positives, draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medtransfer.metrics.declared_metrics import metrics
+from medtransfer.metrics.roc_auc import FEW_POSITIVES, weighted_auc
+
+Build = Callable[..., Any]
+AUC = metrics.get("auc")
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_in_the_truth_is_undefined_and_says_so(binary: Build, label: int) -> None:
+    value = AUC.compute(binary([label] * 3, [0.2, 0.4, 0.9]))
+    assert value.value is None
+    assert (value.note or "").startswith("undefined: its labels are all positive or all negative")
+    assert value.as_json()["value"] is None
+
+
+def test_constant_scores_give_one_half(binary: Build) -> None:
+    assert AUC.compute(binary([0, 1, 1, 0], [0.3] * 4)).value == 0.5
+
+
+def test_ties_count_half_and_only_across_classes(binary: Build) -> None:
+    # pairs (positive, negative): .4>.2, .4=.4, .9>.2, .9>.4, and two equal positives add nothing
+    assert AUC.compute(binary([0, 0, 1, 1], [0.2, 0.4, 0.4, 0.9])).value == 3.5 / 4
+    assert AUC.compute(binary([0, 1, 1], [0.2, 0.9, 0.9])).value == 1.0
+
+
+def test_only_the_positive_class_of_a_binary_task_counts(binary: Build) -> None:
+    value = AUC.compute(binary([0, 1, 1, 0], [0.1, 0.8, 0.4, 0.3]))
+    assert list(value.per_class) == ["yes"]
+    assert value.support == {"yes": 2}
+
+
+def test_the_mean_runs_over_the_classes_present_and_names_the_others(many: Build) -> None:
+    value = AUC.compute(many([0, 0, 1, 1], [0, 0, 1, 0], 3))
+    assert value.per_class["c"] is None
+    assert value.classes_used == 2
+    assert value.value == pytest.approx(np.mean([value.per_class["a"], value.per_class["b"]]))
+    assert "mean over 2 of 3 classes; undefined for 'c'" in (value.note or "")
+
+
+def test_a_finding_nobody_or_everybody_has_is_left_out(findings: Build) -> None:
+    labels = [[0, 1, 0], [0, 1, 1], [0, 1, 1]]
+    value = AUC.compute(findings(labels, [[0.1, 0.9, 0.4], [0.2, 0.8, 0.6], [0.9, 0.7, 0.3]]))
+    assert value.per_class == {"a": None, "b": None, "c": 0.5}
+    assert value.value == 0.5
+    assert value.support == {"a": 0, "b": 3, "c": 2}
+
+
+def test_few_positives_are_named(binary: Build) -> None:
+    few = AUC.compute(binary([0, 1, 1, 0], [0.1, 0.8, 0.4, 0.3]))
+    assert few.note == "fewer than 10 positive cases: 'yes (2)'"
+    scores = np.linspace(0, 1, FEW_POSITIVES + 1).tolist()
+    assert AUC.compute(binary([0] + [1] * FEW_POSITIVES, scores)).note is None
+
+
+def test_a_draw_without_a_needed_class_is_undefined_not_zero(binary: Build) -> None:
+    found = binary([0, 1, 1], [0.1, 0.8, 0.4])
+    values = AUC.resampled(found, np.array([[1, 1, 1], [0, 2, 1], [2, 0, 0]]))
+    assert values[0] == 1.0
+    assert np.isnan(values[1:]).all()
+
+
+def test_every_draw_estimates_the_same_mean(many: Build) -> None:
+    """A class absent from all cases stays out of every draw; one absent from a draw makes it undefined."""
+    found = many([0, 0, 1, 1], [0, 0, 1, 0], 3)
+    values = AUC.resampled(found, np.array([[1, 1, 1, 1], [2, 0, 1, 1], [0, 0, 2, 2]]))
+    assert values[0] == AUC.compute(found).value
+    assert np.isfinite(values[1])
+    assert np.isnan(values[2])
+
+
+def test_without_a_defined_class_every_draw_is_undefined(binary: Build) -> None:
+    assert np.isnan(AUC.resampled(binary([1, 1], [0.2, 0.4]), np.ones((3, 2)))).all()
+
+
+def test_scores_beyond_probabilities_rank_the_same() -> None:
+    logits = np.array([-3.0, 700.0, 0.1, -800.0])
+    truth = np.array([False, True, True, False])
+    assert weighted_auc(logits, truth, np.ones((1, 4)))[0] == 1.0
+    assert weighted_auc(-logits, truth, np.ones((1, 4)))[0] == 0.0
