@@ -8,8 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as sk
-from torchmetrics.functional.classification import binary_auroc, multiclass_auroc
+from torchmetrics.functional.classification import (
+    binary_auroc,
+    multiclass_accuracy,
+    multiclass_auroc,
+    multilabel_auroc,
+)
 from torchmetrics.functional.segmentation import dice_score
 
 from medtransfer.core.task_kind import TaskKind
@@ -63,7 +69,10 @@ def test_auc_of_many_classes_is_each_against_the_rest(seed: int, ties: bool) -> 
 def test_auc_of_many_labels_is_their_mean(seed: int) -> None:
     found = drawn(TaskKind.MULTI_LABEL, 50, 3, seed, ties=True)
     expected = sk.roc_auc_score(found.labels, found.scores, average="macro")
-    assert metrics.get("auc").compute(found).value == pytest.approx(expected, abs=1e-12)
+    value = metrics.get("auc").compute(found)
+    assert value.value == pytest.approx(expected, abs=1e-12)
+    by_torch = multilabel_auroc(torch.tensor(found.scores), torch.tensor(found.labels), 3, average="none")
+    assert list(value.per_class.values()) == pytest.approx(by_torch.tolist(), abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -75,6 +84,47 @@ def test_accuracies(seed: int) -> None:
     )
     assert accuracy == pytest.approx(sk.accuracy_score(found.labels, predicted), abs=1e-12)
     assert balanced == pytest.approx(sk.balanced_accuracy_score(found.labels, predicted), abs=1e-12)
+    guesses, labels = torch.tensor(predicted), torch.tensor(found.labels)
+    assert accuracy == pytest.approx(
+        float(multiclass_accuracy(guesses, labels, 5, average="micro")), abs=1e-6
+    )
+    assert balanced == pytest.approx(
+        float(multiclass_accuracy(guesses, labels, 5, average="macro")), abs=1e-6
+    )
+
+
+def test_balanced_accuracy_where_a_predicted_class_is_absent() -> None:
+    found = drawn(TaskKind.MULTI_CLASS, 60, 4, 3, ties=False)
+    present = classified(found.kind, found.labels % 3, found.scores)
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        expected = sk.balanced_accuracy_score(present.labels, present.scores.argmax(axis=1))
+    assert metrics.get("balanced-accuracy").compute(present).value == pytest.approx(expected, abs=1e-12)
+
+
+@given(
+    weights=st.lists(st.floats(0, 5), min_size=30, max_size=30),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=40, deadline=None)
+def test_weights_are_those_of_scikit_learn(weights: list[float], seed: int) -> None:
+    found = drawn(TaskKind.MULTI_CLASS, 30, 3, seed, ties=True)
+    given_weights = np.array(weights) + 0.01
+    ours = {
+        name: float(metrics.get(name).resampled(found, given_weights[None])[0])
+        for name in ("auc", "accuracy", "balanced-accuracy")
+    }
+    predicted = found.scores.argmax(axis=1)
+    expected = {
+        "auc": np.mean(
+            [
+                sk.roc_auc_score(found.labels == k, found.scores[:, k], sample_weight=given_weights)
+                for k in range(3)
+            ]
+        ),
+        "accuracy": sk.accuracy_score(found.labels, predicted, sample_weight=given_weights),
+        "balanced-accuracy": sk.balanced_accuracy_score(found.labels, predicted, sample_weight=given_weights),
+    }
+    assert ours == pytest.approx(expected, abs=1e-10)
 
 
 @given(
@@ -148,3 +198,43 @@ def test_dice_of_two_cases_by_hand() -> None:
     found = SegmentationPredictions(("lesion",), ("image",), ("a", "b"), ("a", "b"), counts)
     assert metrics.get("dice").compute(found).value == pytest.approx((0.9 + 0.1) / 2)
     assert metrics.get("dice-pooled").compute(found).value == pytest.approx(182 / 220, abs=1e-12)
+    thirds = SegmentationPredictions(("lesion",), ("image",), ("a",), ("a",), np.array([[[[2, 1, 1]]]]))
+    assert metrics.get("dice").compute(thirds).value == pytest.approx(0.666667, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dice_is_that_of_the_jaccard_index(seed: int) -> None:
+    truth, predicted = np.random.default_rng(seed).integers(0, 3, (2, 4, 9, 9))
+    index = sk.jaccard_score(truth.ravel(), predicted.ravel(), labels=[1, 2], average=None)
+    ours = metrics.get("dice-pooled").compute(segmented(truth, predicted)).per_class
+    assert list(ours.values()) == pytest.approx(list(2 * index / (1 + index)), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["dice", "dice-pooled"])
+def test_resampled_dice_is_that_of_the_copied_cases(name: str) -> None:
+    truth, predicted = np.random.default_rng(9).integers(0, 3, (2, 12, 5, 5))
+    truth[:3], predicted[2:4] = 0, 0
+    weights = np.random.default_rng(10).integers(0, 3, (8, 12))
+    ours = metrics.get(name).resampled(segmented(truth, predicted), weights)
+    for draws, value in zip(weights, ours, strict=True):
+        copies = np.repeat(np.arange(12), draws)
+        copied = segmented(truth[copies], predicted[copies])
+        assert value == pytest.approx(metrics.get(name).compute(copied).value, abs=1e-12)
+
+
+def test_rare_positives_by_printed_values() -> None:
+    """90 negatives all right and 2 of 10 positives found."""
+    labels = np.array([0] * 90 + [1] * 10)
+    predicted = np.array([0] * 90 + [1] * 2 + [0] * 8)
+    found = classified(TaskKind.BINARY, labels, np.eye(2)[predicted])
+    assert metrics.get("accuracy").compute(found).value == pytest.approx(0.92)
+    assert metrics.get("balanced-accuracy").compute(found).value == pytest.approx(
+        sk.balanced_accuracy_score(labels, predicted)
+    )
+
+
+def test_auc_is_the_share_of_pairs_mann_whitney_counts() -> None:
+    found = drawn(TaskKind.BINARY, 40, 2, 11, ties=True)
+    scores = found.scores[:, 1]
+    u = stats.mannwhitneyu(scores[found.labels == 1], scores[found.labels == 0]).statistic
+    assert metrics.get("auc").compute(found).value == pytest.approx(u / (20 * 20), abs=1e-12)

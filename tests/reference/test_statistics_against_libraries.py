@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestIndPower
+from statsmodels.stats.power import NormalIndPower, TTestIndPower
 
-from medtransfer.metrics.ratios import ratio, weighted_sums
+from medtransfer.metrics.roc_auc import weighted_auc
 from medtransfer.stats.comparisons import Arm, welch, welch_from_summaries
 from medtransfer.stats.corrections import benjamini_hochberg, holm
 from medtransfer.stats.patients import bootstrap_interval, paired_bootstrap_p, patient_weights
-from medtransfer.stats.power import minimum_detectable_difference
+from medtransfer.stats.power import detectable_from_standard_error, minimum_detectable_difference
 from medtransfer.stats.summaries import summarise_runs
 
 A = [0.81, 0.83, 0.80, 0.84, 0.82]
 B = [0.78, 0.82, 0.77, 0.80, 0.79]
+R = [0.94456, 0.93572, 0.93280, 0.93312]
+I = [0.93852, 0.93108, 0.94704, 0.92500]  # noqa: E741
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 RUNS = st.lists(st.floats(0.1, 0.9), min_size=2, max_size=8)
+
+
+@pytest.fixture
+def little_garbage() -> Iterator[None]:
+    """Put aside what is alive: statsmodels collects garbage at every correction."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def test_runs_of_a_cell() -> None:
@@ -51,6 +63,24 @@ def test_welch_by_printed_values() -> None:
     assert welch(A, B, sidedness="greater").p == pytest.approx(0.018580821, abs=1e-9)
 
 
+def test_welch_of_real_fine_tuning_runs() -> None:
+    found = welch(R, I)
+    assert found.statistic == pytest.approx(0.207352027, abs=1e-9)
+    assert found.df == pytest.approx(4.799911072, abs=1e-8)
+    assert found.p == pytest.approx(0.844243210, abs=1e-8)
+    assert found.relative_percent == pytest.approx(0.121872, abs=1e-6)
+    assert found.difference * 100 == pytest.approx(0.114, abs=1e-9)
+
+
+def test_the_relative_interval_is_that_of_the_log_ratio() -> None:
+    found = welch(A, B)
+    parts = [np.var(arm, ddof=1) / (len(arm) * np.mean(arm) ** 2) for arm in (A, B)]
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(A) - 1) for part in parts)
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(sum(parts))
+    ends = [np.exp(math.log(np.mean(A) / np.mean(B)) + sign * half) for sign in (-1, 1)]
+    assert (found.relative_low, found.relative_high) == pytest.approx(tuple((end - 1) * 100 for end in ends))
+
+
 @given(RUNS, RUNS)
 @settings(max_examples=60, deadline=None)
 def test_welch_is_that_of_scipy(a: list[float], b: list[float]) -> None:
@@ -68,6 +98,9 @@ def test_welch_from_a_published_table() -> None:
     found = welch_from_summaries(Arm(5, 98.31, 0.05), Arm(5, 98.25, 0.04))
     assert found.p == pytest.approx(0.071109, abs=1e-6)
     assert found.relative_percent == pytest.approx((98.31 / 98.25 - 1) * 100)
+    unlike = welch_from_summaries(Arm(3, 0.8, 0.02), Arm(9, 0.75, 0.05))
+    expected = stats.ttest_ind_from_stats(0.8, 0.02, 3, 0.75, 0.05, 9, equal_var=False)
+    assert (unlike.statistic, unlike.p) == pytest.approx(tuple(expected), rel=1e-9)
 
 
 def test_corrections_by_printed_values() -> None:
@@ -76,8 +109,9 @@ def test_corrections_by_printed_values() -> None:
     assert benjamini_hochberg(p).values == pytest.approx((0.02, 0.04, 0.04, 0.02))
 
 
+@pytest.mark.usefixtures("little_garbage")
 @given(P_VALUES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_corrections_are_those_of_statsmodels(p: list[float]) -> None:
     assert holm(p).values == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
     assert benjamini_hochberg(p).values == pytest.approx(multipletests(p, method="fdr_bh")[1], abs=1e-12)
@@ -97,17 +131,44 @@ def test_detectable_difference_by_the_known_sizes(effect: float, n: int) -> None
     assert minimum_detectable_difference(1.0, n) <= effect < minimum_detectable_difference(1.0, n - 1)
 
 
-def test_detectable_difference_where_the_solver_of_statsmodels_gives_up() -> None:
-    """Power by integrating over the spread that the two runs of each arm happen to show."""
-    shift = minimum_detectable_difference(1.0, 2, alpha=0.0017)
-    critical = stats.t.isf(0.0017 / 2, 2)
+def power_by_integration(effect: float, n_a: int, n_b: int, alpha: float) -> float:
+    """Integrate the chance of a significant result over the spread that the runs happen to show."""
+    freedom, shift = n_a + n_b - 2, effect * math.sqrt(n_a * n_b / (n_a + n_b))
+    critical = stats.t.isf(alpha / 2, freedom)
 
-    def found_given(chi2: float) -> float:
-        edge = critical * math.sqrt(chi2 / 2)
-        found = stats.norm.sf(edge - shift) + stats.norm.cdf(-edge - shift)
-        return float(found * stats.chi2.pdf(chi2, 2))
+    def found_given(quantile: float) -> float:
+        edge = critical * math.sqrt(stats.chi2.ppf(quantile, freedom) / freedom)
+        return float(stats.norm.sf(edge - shift) + stats.norm.cdf(-edge - shift))
 
-    assert integrate.quad(found_given, 0, 60)[0] == pytest.approx(0.8, abs=1e-6)
+    return float(integrate.quad(found_given, 0, 1, epsabs=1e-10)[0])
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(2, 2), (2, 5), (5, 5), (40, 20)])
+@pytest.mark.parametrize(
+    ("alpha", "power"),
+    [
+        pytest.param(0.05, 0.8, id="usual"),
+        pytest.param(0.0017, 0.8, id="where the solver of statsmodels stops at 10"),
+        pytest.param(0.05 / 200, 0.8, id="large family"),
+        pytest.param(0.05, 0.051, id="power near alpha: the other tail counts as much"),
+        pytest.param(0.5, 0.55, id="wide alpha: the other tail counts"),
+    ],
+)
+def test_detectable_difference_has_its_power(n_a: int, n_b: int, alpha: float, power: float) -> None:
+    effect = minimum_detectable_difference(1.0, n_a, n_b, alpha=alpha, power=power)
+    assert power_by_integration(effect, n_a, n_b, alpha) == pytest.approx(power, abs=1e-8)
+
+
+def test_detectable_difference_by_the_printed_value() -> None:
+    assert minimum_detectable_difference(1.0, 5) == pytest.approx(2.024440, abs=1e-6)
+    found = welch(A, B)
+    pooled = math.sqrt((np.var(A, ddof=1) + np.var(B, ddof=1)) / 2)
+    assert found.minimum_detectable_effect == pytest.approx(2.024440 * pooled, rel=1e-6)
+
+
+def test_detectable_difference_of_a_standard_error_is_that_of_a_normal_test() -> None:
+    effect = detectable_from_standard_error(1.0, alpha=0.01, power=0.9)
+    assert NormalIndPower(ddof=0).power(effect * math.sqrt(2), 1, 0.01) == pytest.approx(0.9, abs=1e-6)
 
 
 def test_bootstrap_of_patients_by_enumeration() -> None:
@@ -127,14 +188,52 @@ def test_bootstrap_of_patients_by_enumeration() -> None:
     assert found.flags == ("few_patients",)
 
 
-def test_p_of_paired_draws_counts_the_observed_one() -> None:
-    differences = np.array([0.1] * 96 + [-0.1] * 3)
-    assert paired_bootstrap_p(differences) == pytest.approx(2 * 4 / 100)
-    assert paired_bootstrap_p(np.zeros(50)) == 1.0
+def test_bootstrap_interval_of_a_mean_is_that_of_scipy() -> None:
+    """One case per patient: our weights against the percentile bootstrap of scipy."""
+    values = np.random.default_rng(2).gamma(2.0, 1.0, 60)
+    weights = patient_weights([f"p{row}" for row in range(60)], 10_000, seed=3)
+    ours = bootstrap_interval(weights @ values / 60, float(values.mean()), patients=60)
+    scipys = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=10_000, rng=np.random.default_rng(4)
+    )
+    expected = scipys.confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), abs=0.02)
 
 
-def test_ratio_and_sums() -> None:
-    assert np.array_equal(ratio(np.array([1.0, 2.0]), np.array([2.0, 0.0])), [0.5, np.nan], equal_nan=True)
-    draw = np.random.default_rng(0)
-    weights, values = draw.random((3, 7)), draw.random((7, 2))
-    assert weighted_sums(weights, values) == pytest.approx(weights @ values)
+def delong_variance(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return DeLong's covariance matrix of the AUCs of two models, from all pairs of cases."""
+    wins = [
+        np.heaviside(scores[labels == 1][:, None] - scores[labels == 0], 0.5) for scores in (first, second)
+    ]
+    by_positive, by_negative = (np.cov([win.mean(axis=axis) for win in wins]) for axis in (1, 0))
+    return by_positive / (labels == 1).sum() + by_negative / (labels == 0).sum()
+
+
+def test_auc_by_printed_values() -> None:
+    labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])
+    assert weighted_auc(scores, labels == 1, np.ones((1, 4)))[0] == 0.75
+    assert delong_variance(labels, scores, scores)[0, 0] == pytest.approx(0.125, abs=1e-15)
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    first, second = np.array([[0.1, 0.4, 0.35, 0.8, 0.3, 0.4], [0.2, 0.6, 0.1, 0.7, 0.5, 0.65]])
+    values = [weighted_auc(scores, labels == 1, np.ones((1, 6)))[0] for scores in (first, second)]
+    assert values == pytest.approx([0.722222222, 0.888888889], abs=1e-9)
+    expected = np.array([[0.061728395, 0.033950617], [0.033950617, 0.024691358]])
+    assert delong_variance(labels, first, second) == pytest.approx(expected, abs=1e-9)
+
+
+def test_paired_draws_vary_as_delong_says() -> None:
+    """Two AUCs on the same cases: spread and covariance of our draws against the formula."""
+    draw = np.random.default_rng(5)
+    labels = np.arange(300) % 3 == 0
+    shared = draw.normal(0, 1, 300) + labels
+    first, second = shared + draw.normal(0, 0.7, (2, 300))
+    weights = patient_weights([f"p{row}" for row in range(300)], 4000, seed=6).astype(np.float64)
+    draws = [weighted_auc(scores, labels, weights) for scores in (first, second)]
+    expected = delong_variance(labels.astype(int), first, second)
+    assert np.cov(draws) == pytest.approx(expected, rel=0.1)
+    differences = draws[0] - draws[1]
+    spread = math.sqrt(expected[0, 0] + expected[1, 1] - 2 * expected[0, 1])
+    gap = float(weighted_auc(first, labels, np.ones((1, 300)))[0]) - float(
+        weighted_auc(second, labels, np.ones((1, 300)))[0]
+    )
+    assert paired_bootstrap_p(differences) == pytest.approx(2 * stats.norm.sf(abs(gap) / spread), abs=0.05)
