@@ -44,6 +44,12 @@ class Ended:
 Command = Callable[..., Ended]
 
 
+def pytest_configure() -> None:
+    """Hear Ctrl-C even where the tests were started in the background, which passes its being ignored on."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:

@@ -32,7 +32,7 @@ SCORES = {
     "failed": [],
 }
 AGREEMENT = re.compile(
-    r"\b(equal\w*|equivalen\w*|identical|comparable|match\w*|the same as|as good as|on par|no differen\w*"  # noqa: E501
+    r"\b(equal\w*|equivalen\w*|identical|comparable|match\w*|the same as|as good as|on par|no differen\w*"
     r"|similar\w*)\b",
     re.IGNORECASE,
 )

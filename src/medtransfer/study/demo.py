@@ -38,7 +38,7 @@ _REVISION: Final = 1
 class DemoScale:
     """How much the demo computes; the defaults take a few minutes on two cores."""
 
-    photographs: int = 2000
+    photographs: int = 1500
     """Pictures of the photographic source domain."""
     chests: int = 2000
     """Pictures of the medical source domain."""
