@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,3 +55,10 @@ def test_draws_in_small_portions_give_the_same_numbers(
 
 def test_no_draws_give_no_values(binary: Build) -> None:
     assert metrics.get("auc").resampled(binary([0, 1], [0.2, 0.9]), np.empty((0, 2))).shape == (0,)
+
+
+def test_direction_becomes_a_sign_once() -> None:
+    metric = metrics.get("auc")
+    assert (metric.sign, replace(metric, higher_is_better=False).sign) == (1, -1)
+    assert metric.supports(TaskKind.BINARY)
+    assert not metric.supports(TaskKind.SEGMENTATION)
