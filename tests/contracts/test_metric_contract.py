@@ -21,12 +21,15 @@ CASES = 24
 
 
 def predictions(kind: TaskKind, quality: float, seed: int = 0) -> Predictions:
-    """Draw predictions; quality 1 is perfect, 0 is always wrong."""
+    """Draw predictions; quality 1 is perfect, 0 is always wrong, between them cases differ."""
     draw = np.random.default_rng(seed)
     ids = tuple(f"c{row:02}" for row in range(CASES))
     if kind is TaskKind.SEGMENTATION:
-        hit = round(100 * quality)
-        counts = np.tile([hit, 100 - hit, 100 - hit], (CASES, 2, 1, 1))
+        hit = np.full((CASES, 2, 1), round(100 * quality))
+        missed, added = 100 - hit, 100 - hit
+        if 0 < quality < 1:
+            hit, missed, added = draw.integers(1, 100, (3, CASES, 2, 1))
+        counts = np.stack([hit, added, missed], axis=-1)
         return SegmentationPredictions(("organ",), ("image", "field-of-view"), ids, ids, counts)
     classes = {TaskKind.BINARY: 2, TaskKind.MULTI_CLASS: 3, TaskKind.MULTI_LABEL: 3}[kind]
     names = tuple(f"class {number}" for number in range(classes))
@@ -36,7 +39,7 @@ def predictions(kind: TaskKind, quality: float, seed: int = 0) -> Predictions:
         labels = truth.astype(int)
     scores = np.where(truth, quality, (1 - quality) / (1 if kind is TaskKind.MULTI_LABEL else classes - 1))
     if 0 < quality < 1:
-        scores = scores + 1e-3 * draw.random(scores.shape)
+        scores = (quality * truth + draw.random(truth.shape)) / (1 + quality)
     if kind is not TaskKind.MULTI_LABEL:
         scores /= scores.sum(axis=1, keepdims=True)
     return ClassificationPredictions(kind, names, ids, ids, labels, scores)

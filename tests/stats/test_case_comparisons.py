@@ -62,6 +62,21 @@ def test_holes_of_the_two_models_add_up() -> None:
     assert compare_by_cases(0.7, 0.6, a, LINE - 0.1, patients=40).p == pytest.approx(2 / 98)
 
 
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_few_undefined_draws_leave_the_interval(side: str) -> None:
+    draws = {"a": LINE + 0.1, "b": LINE**2}
+    draws[side] = np.where(np.arange(100) < 3, np.nan, draws[side])
+    found = compare_by_cases(0.8, 0.5, draws["a"], draws["b"], patients=40)
+    expected = np.quantile((LINE + 0.1 - LINE**2)[3:], [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    assert found.minimum_detectable_effect is not None
+    assert found.relative_low is not None
+
+
+def test_two_patients_are_enough_for_a_p() -> None:
+    assert compare_by_cases(0.7, 0.6, LINE, LINE, patients=2).p == 1.0
+
+
 def test_one_patient_gives_no_p() -> None:
     found = compare_by_cases(0.7, 0.6, LINE, LINE, patients=1)
     assert (found.p, found.low, found.flags) == (None, None, ("undetermined",))

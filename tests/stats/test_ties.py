@@ -11,7 +11,7 @@ from medtransfer.core.errors import ShapeError
 from medtransfer.stats.comparisons import welch
 from medtransfer.stats.corrections import holm
 from medtransfer.stats.patients import smallest_p
-from medtransfer.stats.power import minimum_detectable_difference
+from medtransfer.stats.power import detectable_from_standard_error, minimum_detectable_difference
 from medtransfer.stats.ties import tie_group, tie_group_by_cases
 
 SCORES = {
@@ -126,6 +126,14 @@ class TestOverPatients:
         assert group.n == dict.fromkeys("abcd", 50)
         assert group.smallest_adjusted_p == pytest.approx(2 * smallest_p(1000))
         assert group.adjusted_p["c"] == pytest.approx(2 * smallest_p(1000))
+
+    def test_the_detectable_difference_is_at_the_corrected_rate(self) -> None:
+        points, draws = self.cells()
+        group = tie_group_by_cases(points, draws, patients=50)
+        spread = float(np.std(draws["a"] - draws["b"], ddof=1))
+        expected = detectable_from_standard_error(spread, alpha=0.05 / 2)
+        assert group.comparisons["b"].minimum_detectable_effect == pytest.approx(expected)
+        assert group.minimum_detectable_difference == group.comparisons["b"].minimum_detectable_effect
 
     def test_a_point_without_draws_is_refused(self) -> None:
         points, draws = self.cells()
