@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from medtransfer.core.fingerprints import hash_json
 from medtransfer.models.source_model import SourceModel
@@ -14,14 +15,22 @@ from medtransfer.store.records import Record, State, TrialDescription
 from medtransfer.store.store import Store
 from medtransfer.study.plan import Trial
 from medtransfer.study.preparation import Folders
+from medtransfer.study.worker_setup import use_one_thread
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from medtransfer.models.network import Encoder
 
 _Kind = tuple[str, str, str, str]
 """Task, model, protocol and hash of its settings: trials alike in these cost about the same."""
-_PROBE_IMAGES = 8
+_PROBE_IMAGES, _PROBE_PASSES = 8, 4
 _TRAINING_COST = 3.0
 """Forward, backward and update together, in forward passes."""
 _DECODER_COST = 2.0
 """A U-Net against its encoder alone, in forward passes."""
+_FROZEN_COST = 0.6
+"""The narrow decoder of a frozen encoder against that encoder, in forward passes."""
 _HEADS_S = 0.5
 """Seconds to solve the heads of one training subset."""
 
@@ -131,26 +140,34 @@ def _probe(trials: Sequence[Trial], folders: Folders, speeds: dict[tuple[str, in
     key = (first.model.model.name, size)
     if key not in speeds:
         speeds[key] = _forward_seconds(first.model.model, size, folders)
-    images, per_image = len(cases), speeds[key]
-    if first.protocol.shares_work(kind):
-        return images * per_image + _HEADS_S * len(trials)
-    epochs = int(first.description.settings.get("epochs") or 1)
-    decoder = 1.0 if kind.is_classification else _DECODER_COST
+    per_image, once = speeds[key], len(cases) * speeds[key]
+    epochs = first.description.settings.get("epochs")
+    if epochs is None:
+        return once + _HEADS_S * len(trials)
+    frozen = first.protocol.shares_work(kind)
     train = len(cases.indices("train"))
     shares = sum(trial.description.label_fraction for trial in trials)
-    held = len(cases.indices("val")) * epochs + len(cases.indices("test"))
-    return per_image * decoder * (_TRAINING_COST * train * epochs * shares + held * len(trials))
+    held = len(cases.indices("val")) * int(epochs) + len(cases.indices("test"))
+    passes = _TRAINING_COST * train * int(epochs) * shares + held * len(trials)
+    if kind.is_classification:
+        return per_image * passes
+    return once * frozen + per_image * passes * (_FROZEN_COST if frozen else _DECODER_COST)
 
 
 def _forward_seconds(model: SourceModel, size: int, folders: Folders) -> float:
+    """Return the processor time of an image on one thread, as a worker has it; the least of a few passes."""
     import torch
 
     from medtransfer.models.network import build_encoder
 
     encoder = build_encoder(model, weights_folder=folders.weights, seed=0, image_size=size)
     images = torch.zeros((_PROBE_IMAGES, 3, size, size), dtype=torch.uint8)
+    use_one_thread()
     with torch.inference_mode():
-        encoder(images)
-        start = time.perf_counter()
-        encoder(images)
-        return (time.perf_counter() - start) / _PROBE_IMAGES
+        return min(_pass_seconds(encoder, images) for _ in range(_PROBE_PASSES)) / _PROBE_IMAGES
+
+
+def _pass_seconds(encoder: Encoder, images: Tensor) -> float:
+    start = time.process_time()
+    encoder(images)
+    return time.process_time() - start
