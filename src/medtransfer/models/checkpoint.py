@@ -142,7 +142,10 @@ def _read_torch(path: Path) -> Any:
 
 def _refused_part(message: str) -> str:
     found = re.search(r"GLOBAL (\S+)", message)
-    return f"asks for {found[1]!r:.120}" if found else f"is refused: {_first_line(message)}"
+    if found:
+        return f"asks for {found[1]!r:.120}"
+    detail = re.search(r"WeightsUnpickler error:\s*(.+)", message)
+    return f"no safe reader understands ({detail[1].strip() if detail else _first_line(message)})"
 
 
 def _first_line(message: str) -> str:
