@@ -12,7 +12,7 @@ import pytest
 
 from medtransfer.core.errors import BadImageError, DataError
 from medtransfer.core.fingerprints import hash_file
-from medtransfer.data import content_hashes
+from medtransfer.data import content_hashes, file_memory
 from medtransfer.data.content_hashes import content_hash_of_file
 
 NEVER = "0" * 64
@@ -36,7 +36,7 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drop what this process remembers, as a new process would."""
-    monkeypatch.setattr(content_hashes, "_known", {})
+    monkeypatch.setattr(content_hashes._digests, "_known", {})
 
 
 def no_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,14 +73,15 @@ def test_a_file_changed_just_now_is_not_remembered(tmp_path: Path) -> None:
     for content in (b"one", b"two", b"six"):
         path.write_bytes(content)
         assert content_hash_of_file(path) == hash_file(path)
-    assert content_hashes._recall(path, content_hashes._stamp(path)) is None
+    assert content_hashes._digests._folder(path.parent.resolve()) == {}
 
 
 def test_inodes_of_64_bits_fit(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stamp = (5, 1, 2, 2**64 - 3)
-    content_hashes._remember(settled, stamp, NEVER)
+    monkeypatch.setattr(file_memory, "_stamp", lambda path: (5, 1, 2, 2**64 - 3))
+    expected = content_hash_of_file(settled)
+    no_hashing(monkeypatch)
     forget(monkeypatch)
-    assert content_hashes._recall(settled, stamp) == NEVER
+    assert content_hash_of_file(settled) == expected
 
 
 def test_folders_and_missing_files_are_refused(tmp_path: Path) -> None:
@@ -102,10 +103,10 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 
 
 def test_a_broken_database_says_what_to_delete(own_cache: Path, settled: Path) -> None:
-    place = own_cache / "content-hashes" / "hashes.sqlite"
+    place = own_cache / "file-memory" / "facts.sqlite"
     place.parent.mkdir(parents=True)
     place.write_bytes(b"no database" * 100)
-    with pytest.raises(DataError, match=r"hashes\.sqlite.*Delete that file"):
+    with pytest.raises(DataError, match=r"facts\.sqlite.*Delete that file"):
         content_hash_of_file(settled)
 
 
@@ -117,15 +118,15 @@ def test_processes_share_one_database(tmp_path: Path) -> None:
     script = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from medtransfer.data import content_hashes\n"
-        "content_hashes._SETTLED_NS = -10**18\n"
+        "from medtransfer.data import content_hashes, file_memory\n"
+        "file_memory._SETTLED_NS = -10**18\n"
         "for name in sys.argv[1:]:\n"
         "    content_hashes.content_hash_of_file(Path(name))\n"
     )
     command = [sys.executable, "-c", script, *map(str, files)]
     workers = [subprocess.Popen(command) for _ in range(2)]
     assert [worker.wait(timeout=60) for worker in workers] == [0, 0]
-    known = content_hashes._folder(tmp_path.resolve())
+    known = content_hashes._digests._folder(tmp_path.resolve())
     assert {name: digest for name, (_, digest) in known.items()} == {
         path.name: hash_file(path) for path in files
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,9 +29,13 @@ class CaseTable:
     and ``image`` (a locator of ``source``), plus, by kind:
 
     * binary and multi-class: ``label``, integer in [0, C);
-    * multi-label: ``label:<class>`` per class, 0 or 1;
-    * segmentation: ``mask``, a tuple of locators whose union is the mask, and, where a
-      field of view exists, ``field_of_view``, a locator.
+    * multi-label: ``label:<class>`` per class, 0 or 1; NaN where it is not known, and any value
+      between in training cases with soft labels;
+    * segmentation: ``mask``, a tuple of locators whose union is the mask (the highest class id
+      wins), and, where a field of view exists, ``field_of_view``, a locator.
+
+    Where cases are slices, ``volume_id`` names the volume (scan, exam) of each; a volume belongs to
+    one patient.
     """
 
     frame: pd.DataFrame
@@ -47,6 +52,12 @@ class CaseTable:
     """False when every case had to be taken as its own patient."""
     opening_problems: tuple[Problem, ...] = ()
     """What was found wrong while the table was made, such as files no list names; the audit adds to it."""
+    structures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What segmentation scores, by name: unions of classes, which may overlap; empty: each class by itself."""
+    scored: tuple[str, ...] = ()
+    """Classes of a multi-label task that the metrics over scored classes cover; empty: all."""
+    class_weights: Mapping[str, float] = field(default_factory=dict)
+    """Weight of a multi-label class in the training loss; 1 for those not named."""
 
     def __post_init__(self) -> None:
         missing = [name for name in self._required() if name not in self.frame.columns]
@@ -54,6 +65,7 @@ class CaseTable:
             raise DataError(
                 f"case table: expected the columns {missing!r}, got {list(self.frame.columns)!r}."
             )
+        self._check_names()
         repeated = self.frame["case_id"][self.frame["case_id"].duplicated()].unique()
         if len(repeated):
             raise DataError(
@@ -63,6 +75,17 @@ class CaseTable:
     def __len__(self) -> int:
         return len(self.frame)
 
+    @property
+    def has_volumes(self) -> bool:
+        """Whether cases are slices that know their volume."""
+        return "volume_id" in self.frame.columns
+
+    def scored_structures(self) -> dict[str, tuple[int, ...]]:
+        """Return the class ids (from 1) of everything segmentation scores, by name, in table order."""
+        numbers = {name: number + 1 for number, name in enumerate(self.classes)}
+        parts = self.structures or {name: (name,) for name in self.classes}
+        return {name: tuple(numbers[part] for part in union) for name, union in parts.items()}
+
     def indices(self, split: str) -> npt.NDArray[np.int64]:
         """Return the row numbers of a split, ascending, shape (n,)."""
         return np.flatnonzero((self.frame["split"] == split).to_numpy()).astype(np.int64)
@@ -71,8 +94,8 @@ class CaseTable:
         """Return the labels of all cases.
 
         Returns:
-            Integers of shape (N,) for binary and multi-class tasks; float32 zeros and ones of
-            shape (N, C) for multi-label tasks.
+            Integers of shape (N,) for binary and multi-class tasks; float32 of shape (N, C) for
+            multi-label tasks: zeros and ones, NaN where not known, shares between for soft labels.
 
         Raises:
             DataError: For a segmentation task, which has masks instead.
@@ -91,12 +114,13 @@ class CaseTable:
 
         Columns outside the contract do not enter it; an empty ``field_of_view`` counts as none.
         """
-        columns = [*self._required(), *({"field_of_view"} & set(self.frame.columns))]
+        columns = [*self._required(), *sorted({"field_of_view", "volume_id"} & set(self.frame.columns))]
         rows = [
             {name: self._content(name, value) for name, value in zip(columns, row, strict=True)}
             for row in self.frame[columns].itertuples(index=False, name=None)
         ]
-        return hash_json({"kind": self.kind.value, "classes": self.classes, "rows": rows})
+        facts = {"kind": self.kind.value, "classes": self.classes, "rows": rows}
+        return hash_json(facts | self._scoring())
 
     def with_frame(self, frame: pd.DataFrame) -> CaseTable:
         """Return a copy with other rows."""
@@ -110,7 +134,31 @@ class CaseTable:
             return self.source.content_hash(str(value))
         if column == "field_of_view":
             return self.source.content_hash(value) if isinstance(value, str) and value else None
-        return value.item() if isinstance(value, np.generic) else value
+        plain = value.item() if isinstance(value, np.generic) else value
+        return None if isinstance(plain, float) and np.isnan(plain) else plain
+
+    def _scoring(self) -> dict[str, Any]:
+        """Return what else decides training and scores; nothing for most tables."""
+        facts = {
+            "structures": {name: list(union) for name, union in self.structures.items()},
+            "scored": list(self.scored),
+            "class_weights": dict(self.class_weights),
+        }
+        return {name: value for name, value in facts.items() if value}
+
+    def _check_names(self) -> None:
+        named = {name for union in self.structures.values() for name in union}
+        unknown = sorted((named | set(self.scored) | set(self.class_weights)) - set(self.classes))
+        if unknown:
+            raise DataError(f"case table: expected only the classes {self.classes!r}, got {unknown!r}.")
+        if self.has_volumes:
+            owners = self.frame.groupby("volume_id")["patient_id"].nunique()
+            shared = owners.index[owners > 1].astype(str).tolist()
+            if shared:
+                raise DataError(
+                    f"case table: expected one patient per volume, got several for {shared[:5]!r}. "
+                    "Correct the patient ids."
+                )
 
     def _required(self) -> list[str]:
         if self.kind is TaskKind.SEGMENTATION:

@@ -15,7 +15,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from medtransfer.core.errors import BadImageError
 from medtransfer.data.image_source import UInt8Array
 from medtransfer.data.inside_root import checked_inside
-from medtransfer.data.mask_rule import MaskRule, apply_mask_rule
+from medtransfer.data.mask_rule import MaskColours, MaskRule, apply_mask_rule
 
 FORMATS: Final = ("PNG", "JPEG", "TIFF", "GIF")
 MAX_PIXELS: Final = 89_478_485
@@ -75,7 +75,7 @@ def read_mask(path: Path, *, root: Path | None = None, rule: MaskRule = "nonzero
     """Return the class ids of a mask file.
 
     Stored values count: 0 and 1 for one-bit masks, the palette index for palettes in colour and
-    the grey value for grey ones.
+    the grey value for grey ones; colours where the rule names colours.
 
     Args:
         path: File to read, as in :func:`read_image`.
@@ -91,6 +91,8 @@ def read_mask(path: Path, *, root: Path | None = None, rule: MaskRule = "nonzero
     """
     name = _name(path, root)
     image = _decode(path, root, name)
+    if isinstance(rule, MaskColours):
+        return apply_mask_rule(np.array(image.convert("RGB")), rule, name)
     values = _mask_values(image, name)
     if values.ndim == 3:
         if rule != "nonzero" and np.ptp(values, axis=2).any():
