@@ -18,10 +18,14 @@ from medtransfer.metrics.predictions import ClassificationPredictions, Predictio
 
 every_metric = pytest.mark.parametrize("metric", list(metrics), ids=lambda metric: metric.name)
 CASES = 24
+ONE = {"case_ids": ("c",), "patient_ids": ("p",), "volume_ids": ("v",)}
 
 
 def predictions(kind: TaskKind, quality: float, seed: int = 0) -> Predictions:
-    """Draw predictions; quality 1 is perfect, 0 is always wrong, between them cases differ."""
+    """Draw predictions; quality 1 is perfect, 0 is always wrong, between them cases differ.
+
+    Every case is a volume of its own, so that the laws of case weights hold for metrics of volumes too.
+    """
     draw = np.random.default_rng(seed)
     ids = tuple(f"c{row:02}" for row in range(CASES))
     if kind is TaskKind.SEGMENTATION:
@@ -30,7 +34,7 @@ def predictions(kind: TaskKind, quality: float, seed: int = 0) -> Predictions:
         if 0 < quality < 1:
             hit, missed, added = draw.integers(1, 100, (3, CASES, 2, 1))
         counts = np.stack([hit, added, missed], axis=-1)
-        return SegmentationPredictions(("organ",), ("image", "field-of-view"), ids, ids, counts)
+        return SegmentationPredictions(("organ",), ("image", "field-of-view"), ids, ids, counts, ids)
     classes = {TaskKind.BINARY: 2, TaskKind.MULTI_CLASS: 3, TaskKind.MULTI_LABEL: 3}[kind]
     names = tuple(f"class {number}" for number in range(classes))
     labels = np.arange(CASES) % classes
@@ -42,7 +46,7 @@ def predictions(kind: TaskKind, quality: float, seed: int = 0) -> Predictions:
         scores = (quality * truth + draw.random(truth.shape)) / (1 + quality)
     if kind is not TaskKind.MULTI_LABEL:
         scores /= scores.sum(axis=1, keepdims=True)
-    return ClassificationPredictions(kind, names, ids, ids, labels, scores)
+    return ClassificationPredictions(kind, names, ids, ids, labels, scores, ids)
 
 
 def all_kinds(metric: Metric) -> list[TaskKind]:
@@ -84,7 +88,7 @@ def awkward(kind: TaskKind) -> Iterator[tuple[str, Predictions]]:
             counts = whole.counts.copy()
             counts[0] = pixels
             yield f"{name} in one case", replace(whole, counts=counts)
-        yield "one case", replace(whole, case_ids=("c",), patient_ids=("p",), counts=whole.counts[first])
+        yield "one case", replace(whole, **ONE, counts=whole.counts[first])
         return
     labels, classes = np.asarray(whole.labels), len(whole.classes)
     yield "constant scores", replace(whole, scores=np.full(whole.scores.shape, 1 / classes))
@@ -103,7 +107,7 @@ def awkward(kind: TaskKind) -> Iterator[tuple[str, Predictions]]:
             )
     yield (
         "one case",
-        replace(whole, case_ids=("c",), patient_ids=("p",), labels=labels[first], scores=whole.scores[first]),
+        replace(whole, **ONE, labels=labels[first], scores=whole.scores[first]),
     )
 
 
@@ -195,9 +199,10 @@ def test_better_predictions_have_better_values(metric: Metric) -> None:
 def taken(found: Predictions, rows: np.ndarray) -> Predictions:
     """Return the cases in these rows; a row may come several times."""
     ids = tuple(f"c{number}" for number in range(len(rows)))
+    named = {"case_ids": ids, "patient_ids": ids, "volume_ids": ids}
     if isinstance(found, SegmentationPredictions):
-        return replace(found, case_ids=ids, patient_ids=ids, counts=found.counts[rows])
-    return replace(found, case_ids=ids, patient_ids=ids, labels=found.labels[rows], scores=found.scores[rows])
+        return replace(found, **named, counts=found.counts[rows])
+    return replace(found, **named, labels=found.labels[rows], scores=found.scores[rows])
 
 
 @every_metric

@@ -259,7 +259,7 @@ class TestMasks:
         ({"manifest": "list.csv"}, "expected 'manifest' and 'columns' together"),
         ({"kind": "segmentation"}, "needs 'masks' or a mask column"),
         ({"masks": "m", "kind": "binary"}, "masks need kind: segmentation"),
-        ({"masks": "m", "mask_values": {1: "a"}, "mask_rule": "above-half"}, "'mask_values' or 'mask_rule'"),
+        ({"masks": "m", "mask_values": {1: "a"}, "mask_rule": "above-half"}, "one of 'mask_values'"),
         ({"patient_pattern": "p"}, "one group"),
         ({"metrics": ["auk"]}, "Did you mean 'auc'"),
         ({"kind": "binary", "manifest": "l.csv", "columns": {"image": "i"}}, "columns.label"),

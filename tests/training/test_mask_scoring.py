@@ -17,12 +17,12 @@ def test_counts_are_those_of_scikit_learn() -> None:
     random = np.random.default_rng(0)
     truth, predicted = random.integers(0, 4, (2, 13, 17), dtype=np.uint8)
     view = random.random((13, 17)) < 0.6
-    found = count_pixels(predicted, truth, view, 3)
+    found = count_pixels(predicted, truth, view, [[1], [2], [3]])
     for region, inside in enumerate((np.ones_like(view), view)):
         matrices = multilabel_confusion_matrix(truth[inside], predicted[inside], labels=[1, 2, 3])
         expected = [(m[1, 1], m[0, 1], m[1, 0]) for m in matrices]
         np.testing.assert_array_equal(found[region], expected)
-    np.testing.assert_array_equal(count_pixels(predicted, truth, None, 3), found[:1])
+    np.testing.assert_array_equal(count_pixels(predicted, truth, None, [[1], [2], [3]]), found[:1])
 
 
 def test_threshold_and_arg_max() -> None:
@@ -96,3 +96,18 @@ def test_masks_that_do_not_fit_are_refused(drawn: ModuleType) -> None:
     cases.frame.at[0, "mask"] = ("m0", "v0")
     with pytest.raises(DataError, match="parts of the mask of one size"):
         read_truth(cases, 0)
+
+
+def test_unions_of_classes_are_counted_as_one_structure() -> None:
+    draw = np.random.default_rng(6)
+    predicted, truth = draw.integers(0, 4, (2, 9, 11)).astype(np.uint8)
+    unions = [[3], [1, 3], [1, 2, 3]]
+    expected = [
+        [
+            np.sum(np.isin(predicted, ids) & np.isin(truth, ids)),
+            np.sum(np.isin(predicted, ids) & ~np.isin(truth, ids)),
+            np.sum(~np.isin(predicted, ids) & np.isin(truth, ids)),
+        ]
+        for ids in unions
+    ]
+    np.testing.assert_array_equal(count_pixels(predicted, truth, None, unions), [expected])

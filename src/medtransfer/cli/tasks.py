@@ -1,21 +1,27 @@
-"""``medtransfer tasks``: list, show and check target tasks."""
+"""``medtransfer tasks``: list, show and check target tasks, and write synthetic samples of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from medtransfer.cli.json_output import fact_line, print_json
-from medtransfer.cli.options import cache_option, data_option, default_workers, json_option
-from medtransfer.core.errors import DataError
+from medtransfer.cli.options import FOLDER, cache_option, data_option, default_workers, json_option
+from medtransfer.core.errors import DataError, UsageError
 from medtransfer.core.problems import Problem
+
+if TYPE_CHECKING:
+    from medtransfer.data.data_check import DataCheck
+    from medtransfer.study.entries import TaskEntry
+    from medtransfer.study.preparation import TaskLocation
+    from medtransfer.tasks.target_task import TargetTask
 
 
 @click.group()
 def tasks() -> None:
-    """Target tasks: list, show, check a data folder."""
+    """Target tasks: list, show, check a data folder, write a sample."""
 
 
 @tasks.command("list")
@@ -36,56 +42,157 @@ def list_tasks(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show_task(name: str, as_json: bool) -> None:
-    """Show the record of NAME."""
+    """Show the record of NAME: what it is, where to get it, how to lay it out, its split and its traps."""
     facts = _facts(name)
     if as_json:
         print_json(facts)
         return
+    page = facts.pop("page")
     for key, value in facts.items():
         click.echo(fact_line(key, value))
+    for heading, text in (page or {}).items():
+        lines = [f"- {trap}" for trap in text] if isinstance(text, list) else text.splitlines()
+        click.echo("\n".join(["", f"{heading}:", *(f"  {line}" for line in lines)]))
+
+
+@tasks.command("sample")
+@click.argument("name")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@json_option
+def sample_task(name: str, folder: Path, as_json: bool) -> None:
+    """Write a small synthetic copy of NAME below DIR, in the data set's official layout.
+
+    A study rehearses on it with --data DIR; its results are marked as those of generated images.
+    """
+    from medtransfer.tasks.registry import target_tasks
+    from medtransfer.tasks.samples import write_sample
+
+    root = write_sample(target_tasks.get(name), folder)
+    if as_json:
+        print_json({"name": name, "folder": str(root)})
+        return
+    click.echo(f"Sample of {name}: {root}")
+    click.echo(f"Check it:  medtransfer tasks check {name} --data {folder}")
 
 
 @tasks.command("check")
 @click.argument("name")
+@click.option(
+    "--study",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Study file that declares NAME: own data, or another folder.",
+)
 @data_option
 @cache_option
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures.")
+@click.option("--quick", is_flag=True, help="Do not look for near duplicates across splits.")
 @json_option
-def check_task(name: str, data: Path | None, cache: Path | None, as_json: bool) -> int:
+def check_task(
+    name: str,
+    study: Path | None,
+    data: Path | None,
+    cache: Path | None,
+    html: Path | None,
+    quick: bool,
+    as_json: bool,
+) -> int:
     """Compare the data of NAME below the data folder with what the task expects."""
+    entry = _entry(name, study)
     try:
-        counts, problems = _inspect(name, data, cache)
+        location, task, check = _check(entry, data, cache, near_duplicates=not quick)
     except DataError as error:
-        counts = {}
-        problems = [Problem("unusable-data", name, "data that can be opened", str(error).rstrip("."))]
+        return _unusable(name, error, as_json=as_json)
+    if html is not None:
+        _write_page(html, location, task, check)
     if as_json:
-        found = [problem.as_json() for problem in problems]
-        print_json({"name": name, "ok": not problems, "counts": counts, "problems": found})
+        print_json({"name": name, "page": None if html is None else str(html), **check.as_json()})
     else:
-        click.echo("  ".join(f"{split} {number}" for split, number in counts.items()))
-        for problem in problems:
-            click.echo(problem.sentence(), err=True)
-        click.echo("as expected" if not problems else f"{len(problems)} problem(s)")
-    return 3 if problems else 0
+        _print_check(task, check, html)
+    return 3 if check.problems else 0
 
 
-def _inspect(name: str, data: Path | None, cache: Path | None) -> tuple[dict[str, int], list[Problem]]:
-    from medtransfer.cli.display import Display
-    from medtransfer.core.locations import cache_folder
+def _entry(name: str, study: Path | None) -> TaskEntry:
+    """Return the task as a study declares it, or as it is registered."""
     from medtransfer.study.entries import TaskEntry
-    from medtransfer.study.preparation import inspect_task, locate
+    from medtransfer.study.study import Study
     from medtransfer.tasks.registry import target_tasks
 
-    target_tasks.get(name)
-    location = locate(TaskEntry(name), data)
+    if study is None:
+        target_tasks.get(name)
+        return TaskEntry(name)
+    declared = Study.read(study).tasks
+    if name not in declared:
+        raise UsageError(f"study {study}: expected a task {name!r}, got only {sorted(declared)!r}.")
+    return declared[name]
+
+
+def _check(
+    entry: TaskEntry, data: Path | None, cache: Path | None, *, near_duplicates: bool
+) -> tuple[TaskLocation, TargetTask, DataCheck]:
+    from medtransfer.cli.display import Display
+    from medtransfer.core.locations import cache_folder
+    from medtransfer.study.preparation import check_task as check_located
+    from medtransfer.study.preparation import locate
+
+    location = locate(entry, data)
     with Display() as display:
-        prepared, problems = inspect_task(
-            location, cache or cache_folder(), workers=default_workers(), progress=display.step
+        task, check = check_located(
+            location,
+            cache or cache_folder(),
+            workers=default_workers(),
+            near_duplicates=near_duplicates,
+            progress=display.step,
         )
-    counts = prepared.cases.frame["split"].value_counts()
-    return {str(split): int(counts[split]) for split in counts.index}, problems
+    return location, task, check
+
+
+def _unusable(name: str, error: DataError, *, as_json: bool) -> int:
+    problem = Problem("unusable-data", name, "data that can be opened", str(error).rstrip("."))
+    if as_json:
+        print_json({"name": name, "ok": False, "counts": {}, "problems": [problem.as_json()]})
+    else:
+        click.echo(problem.sentence(), err=True)
+        click.echo("1 problem")
+    return 3
+
+
+def _write_page(path: Path, location: TaskLocation, task: TargetTask, check: DataCheck) -> None:
+    from medtransfer.core.atomic import write_atomically
+    from medtransfer.reports.data_check_report import CheckedTask, data_check_document
+    from medtransfer.reports.renderers.page import render_page
+
+    checked = CheckedTask(task.name, task.title, location.root.name, task.classes, task.caution)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, render_page(data_check_document(checked, check)))
+
+
+def _print_check(task: TargetTask, check: DataCheck, html: Path | None) -> None:
+    from medtransfer.cli.display import output_console
+    from medtransfer.reports.data_check_report import class_table, split_table
+    from medtransfer.reports.renderers.console import rich_table
+
+    console = output_console()
+    console.print(
+        f"{task.name}: {task.title}; split: {check.cases.split_source}", markup=False, highlight=False
+    )
+    console.print(rich_table(split_table(check)))
+    console.print(rich_table(class_table(task.classes, check)))
+    sizes = ", ".join(f"{size} ({count:,})" for size, count in check.sizes[:4])
+    modes = ", ".join(f"{count:,} {mode}" for mode, count in check.modes)
+    click.echo(f"images: {modes}; {sizes}{' and others' if len(check.sizes) > 4 else ''}")
+    for remark in check.remarks:
+        click.echo(f"to look at: {remark.sentence()}")
+    for problem in check.problems:
+        click.echo(problem.sentence(), err=True)
+    found = len(check.problems)
+    click.echo("as expected" if not found else f"{found} problem{'s' * (found > 1)}")
+    if html is not None:
+        click.echo(f"Page: {html}")
 
 
 def _facts(name: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
     from medtransfer.tasks.registry import target_tasks
 
     task = target_tasks.get(name)
@@ -93,6 +200,8 @@ def _facts(name: str) -> dict[str, Any]:
         "name": task.name,
         "title": task.title,
         "kind": task.kind.value,
+        "purpose": task.purpose,
+        "family": task.family or task.name,
         "classes": list(task.classes),
         "metrics": list(task.metrics),
         "revision": task.revision,
@@ -104,4 +213,6 @@ def _facts(name: str) -> dict[str, Any]:
         "image_sets": list(task.image_sets),
         "caution": task.caution,
         "phantom": task.phantom,
+        "sample": task.write_sample is not None,
+        "page": None if task.page is None else asdict(task.page),
     }

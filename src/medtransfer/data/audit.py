@@ -27,9 +27,11 @@ class ExpectedCounts:
     """The official numbers of a data set, checked before any trial."""
 
     variants: tuple[Mapping[str, int], ...] = ()
-    """Cases per split; any one of these mappings is right. Empty: nothing is declared."""
+    """Cases per split, or per sum of splits such as ``train+val``; any one of these mappings is right.
+    Empty: nothing is declared."""
     classes: Mapping[str, Mapping[str, int]] | None = None
-    """Split to class name to number of cases of that class; only what is named is checked."""
+    """Split, or sum of splits, to class name to number of cases of that class; only what is named is
+    checked."""
 
 
 def audit_cases(
@@ -56,12 +58,20 @@ def audit_cases(
         One problem per code and split or pair of splits, after those found on opening:
         ``unexpected-count``, ``empty-split``, ``unexpected-split``, ``patient-overlap``,
         ``similar-patients``, ``unexpected-label``, ``class-absent``, ``unreadable-image``,
-        ``constant-image``, ``unreadable-mask``, ``mask-size``, ``duplicate-image``.
+        ``constant-image``, ``unreadable-mask``, ``mask-size``, ``empty-mask``, ``unexpected-mask``,
+        ``duplicate-image``.
 
     Raises:
         DataError: If a worker process dies.
     """
     facts = pixel_facts(cases, cache_folder=cache_folder, workers=workers, progress=progress)
+    return audit_facts(cases, facts, expected)
+
+
+def audit_facts(
+    cases: CaseTable, facts: Sequence[PixelFacts], expected: ExpectedCounts | None = None
+) -> list[Problem]:
+    """Return the problems of :func:`audit_cases` from what was seen in the pixels, in row order."""
     return [
         *cases.opening_problems,
         *_count_problems(cases, expected or ExpectedCounts(), facts),
@@ -69,6 +79,7 @@ def audit_cases(
         *_patient_problems(cases),
         *_label_problems(cases, facts),
         *_pixel_problems(cases, facts),
+        *_contradictions(cases, facts),
         *_duplicate_problems(cases, facts),
     ]
 
@@ -76,21 +87,22 @@ def audit_cases(
 def _count_problems(
     cases: CaseTable, expected: ExpectedCounts, facts: Sequence[PixelFacts]
 ) -> Iterator[Problem]:
-    found = {str(split): int(n) for split, n in cases.frame["split"].value_counts().items()}
+    found = _SplitCounts({str(split): int(n) for split, n in cases.frame["split"].value_counts().items()})
     nearest = min(expected.variants, key=lambda variant: _miss(variant, found), default={})
     for split in nearest:
-        if found.get(split, 0) != nearest[split]:
+        if found[split] != nearest[split]:
             official = sorted({variant[split] for variant in expected.variants if split in variant})
             yield Problem(
                 "unexpected-count",
                 f"{split} split",
                 f"{' or '.join(map(str, official))} cases",
-                f"{found.get(split, 0)}",
+                f"{found[split]}",
                 "Complete the download, or accept the difference by name.",
             )
-    shown = _classes_shown(cases, facts)
+    shown = classes_shown(cases, facts)
     for split, classes in (expected.classes or {}).items():
-        present = dict(zip(cases.classes, shown[cases.indices(split)].sum(axis=0).tolist(), strict=True))
+        rows = np.concatenate([cases.indices(part) for part in split.split("+")])
+        present = dict(zip(cases.classes, shown[rows].sum(axis=0).tolist(), strict=True))
         wrong = [f"{present.get(name, 0)} {name}" for name, n in classes.items() if present.get(name, 0) != n]
         declared = [f"{n} {name}" for name, n in classes.items() if present.get(name, 0) != n]
         if wrong:
@@ -100,8 +112,15 @@ def _count_problems(
             )
 
 
+class _SplitCounts(dict[str, int]):
+    """Cases by split, and by sums of splits such as ``train+val``."""
+
+    def __missing__(self, splits: str) -> int:
+        return sum(self.get(split, 0) for split in splits.split("+"))
+
+
 def _miss(variant: Mapping[str, int], found: Mapping[str, int]) -> int:
-    return sum(abs(number - found.get(split, 0)) for split, number in variant.items())
+    return sum(abs(number - found[split]) for split, number in variant.items())
 
 
 def _split_problems(split: pd.Series) -> Iterator[Problem]:
@@ -161,7 +180,7 @@ def _normalised(patient_id: str) -> str:
 
 
 def _label_problems(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[Problem]:
-    shown = _classes_shown(cases, facts)
+    shown = classes_shown(cases, facts)
     wrong = _undeclared(cases, facts)
     for split in SPLITS:
         rows = cases.indices(split)
@@ -180,13 +199,13 @@ def _label_problems(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[P
             )
 
 
-def _classes_shown(cases: CaseTable, facts: Sequence[PixelFacts]) -> npt.NDArray[np.bool_]:
-    """Return which class each case shows, shape (N, C)."""
+def classes_shown(cases: CaseTable, facts: Sequence[PixelFacts]) -> npt.NDArray[np.bool_]:
+    """Return which class each case shows by its label or its mask, shape (N, C)."""
     ids = np.arange(len(cases.classes))
     if cases.kind is TaskKind.SEGMENTATION:
         return np.array([[k + 1 in entry.class_ids for k in ids] for entry in facts], dtype=np.bool_)
     labels: npt.NDArray[Any] = cases.labels()
-    return labels > 0 if cases.kind is TaskKind.MULTI_LABEL else labels[:, None] == ids
+    return labels > 0.5 if cases.kind is TaskKind.MULTI_LABEL else labels[:, None] == ids
 
 
 def _undeclared(cases: CaseTable, facts: Sequence[PixelFacts]) -> npt.NDArray[np.bool_]:
@@ -196,7 +215,8 @@ def _undeclared(cases: CaseTable, facts: Sequence[PixelFacts]) -> npt.NDArray[np
         return np.array(highest, dtype=np.int64) > len(cases.classes)
     labels: npt.NDArray[Any] = cases.labels()
     if cases.kind is TaskKind.MULTI_LABEL:
-        return np.asarray(~np.isin(labels, (0, 1)).all(axis=1))
+        soft = (cases.frame["split"] == "train").to_numpy()[:, None] & (labels > 0) & (labels < 1)
+        return np.asarray(~(np.isin(labels, (0, 1)) | np.isnan(labels) | soft).all(axis=1))
     return np.asarray((labels < 0) | (labels >= len(cases.classes)))
 
 
@@ -222,6 +242,22 @@ def _pixel_problems(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[P
         ):
             if listed:
                 yield Problem(what, where, expected, f"{len(listed)}: {_named(listed, '; ')}", advice)
+
+
+def _contradictions(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[Problem]:
+    """Yield masks that say another thing than the label of their image."""
+    if "foreground" not in cases.frame.columns:
+        return
+    wanted = cases.frame["foreground"].to_numpy(dtype=bool)
+    shown = np.array([bool(entry.class_ids) or bool(entry.bad_masks) for entry in facts])
+    names = cases.frame["case_id"].astype(str).to_numpy()
+    for what, rows, expected in (
+        ("empty-mask", wanted & ~shown, "foreground where the label says there is some"),
+        ("unexpected-mask", ~wanted & shown, "an empty mask where the label says there is none"),
+    ):
+        if rows.any():
+            found = f"{int(rows.sum())} that disagree: {_named(names[rows])}"
+            yield Problem(what, "masks", expected, found, "Correct the label or the mask.")
 
 
 def _duplicate_problems(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[Problem]:

@@ -34,6 +34,9 @@ class CaseTable:
     * segmentation: ``mask``, a tuple of locators whose union is the mask (the highest class id
       wins), and, where a field of view exists, ``field_of_view``, a locator.
 
+    Where the label of a segmented image says so, ``foreground`` holds whether its mask must show
+    something.
+
     Where cases are slices, ``volume_id`` names the volume (scan, exam) of each; a volume belongs to
     one patient.
     """
@@ -80,6 +83,11 @@ class CaseTable:
         """Whether cases are slices that know their volume."""
         return "volume_id" in self.frame.columns
 
+    def offers(self, need: str) -> bool:
+        """Return whether the table holds what a metric needs besides images and labels."""
+        columns = {"": "image", "volumes": "volume_id", "field-of-view": "field_of_view"}
+        return columns[need] in self.frame.columns
+
     def scored_structures(self) -> dict[str, tuple[int, ...]]:
         """Return the class ids (from 1) of everything segmentation scores, by name, in table order."""
         numbers = {name: number + 1 for number, name in enumerate(self.classes)}
@@ -108,6 +116,10 @@ class CaseTable:
                 "labels: expected a classification task, got segmentation. Read the masks instead."
             )
         return self.frame["label"].to_numpy(dtype=np.int64)
+
+    def has_unknown_labels(self) -> bool:
+        """Return whether a multi-label task leaves labels of some cases open."""
+        return self.kind is TaskKind.MULTI_LABEL and bool(np.isnan(self.labels()).any())
 
     def content_hash(self) -> str:
         """Return a hash of everything a result can depend on: ids, splits, labels and file contents.

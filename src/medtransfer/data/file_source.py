@@ -125,6 +125,13 @@ class FileSource:
         }
         return words.get(kind, rest)
 
+    def is_plain_picture(self, locator: str) -> bool:
+        """Return whether a locator is one picture file whose pixels are shown as they are stored."""
+        if locators.files_of(locator) != (locator,):
+            return False
+        start = _start_of(path_inside(self.root, locator), locator)
+        return not (is_dicom(start) or is_nifti(start) or start.startswith(_NPY))
+
     def _read_image(self, locator: str) -> UInt8Array:
         kind, argument, rest = locators.split_prefix(locator)
         path = path_inside(self.root, rest)

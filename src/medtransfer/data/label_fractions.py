@@ -63,7 +63,7 @@ def _labels(cases: CaseTable, train: _Ints) -> _Bools:
         return np.zeros((len(train), 0), dtype=np.bool_)
     labels = cases.labels()[train]
     if cases.kind is TaskKind.MULTI_LABEL:
-        return np.asarray(labels > 0)
+        return np.asarray(labels > 0.5)
     return np.asarray(labels[:, None] == np.arange(len(cases.classes)))
 
 

@@ -21,7 +21,7 @@ from medtransfer.data.case_table import CaseTable
 from medtransfer.data.image_source import ImageSource
 from medtransfer.data.worker_pool import worker_pool
 
-_REVISION: Final = 1
+_REVISION: Final = 2
 _FEWEST_FOR_WORKERS: Final = 500
 _CASES_PER_JOB: Final = 32
 
@@ -42,6 +42,10 @@ class PixelFacts:
     """Masks whose size is not the image's, with both sizes."""
     class_ids: tuple[int, ...]
     """Values above 0 that the masks hold, ascending; without the field of view."""
+    size: tuple[int, ...] = ()
+    """Width and height of the image in pixels; empty when unreadable."""
+    colour: bool = False
+    """Whether the channels of the image differ."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def _inspect_all(source: ImageSource, rows: Sequence[_Locators], workers: int) -
 
 
 def _inspect(source: ImageSource, row: _Locators) -> PixelFacts:
-    size, pixels, constant, bad_image = None, None, False, None
+    size, pixels, constant, colour, bad_image = None, None, False, False, None
     try:
         image = source.read_image(row.image)
     except BadImageError as error:
@@ -143,8 +147,10 @@ def _inspect(source: ImageSource, row: _Locators) -> PixelFacts:
         if image.ndim == 3 and (image == image[..., :1]).all():
             image = image[..., 0]
         size, pixels, constant = image.shape[:2], hash_array(image), bool(image.min() == image.max())
+        colour = image.ndim == 3
     bad_masks, other_sizes, class_ids = _inspect_masks(source, row, size)
-    return PixelFacts(pixels, constant, bad_image, bad_masks, other_sizes, class_ids)
+    shown = () if size is None else (size[1], size[0])
+    return PixelFacts(pixels, constant, bad_image, bad_masks, other_sizes, class_ids, shown, colour)
 
 
 def _inspect_masks(

@@ -22,6 +22,8 @@ PROBLEM_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "unreadable-mask": "a mask that cannot be decoded, or has a value no class has",
         "mask-size": "a mask of another size than its image",
         "duplicate-image": "equal pixels in two splits",
+        "empty-mask": "a mask without foreground where the label says there is some",
+        "unexpected-mask": "a mask with foreground where the label says there is none",
     }
 )
 """Code to meaning."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,18 @@ import numpy.typing as npt
 from medtransfer.core.registry import Registry
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.metrics.accuracy import score_accuracy, score_balanced_accuracy
-from medtransfer.metrics.dice import FIELD_OF_VIEW, WHOLE_IMAGE, score_dice, score_pooled_dice
+from medtransfer.metrics.dice import (
+    FIELD_OF_VIEW,
+    WHOLE_IMAGE,
+    score_batched_dice,
+    score_dice,
+    score_nonempty_dice,
+    score_pooled_dice,
+    score_volume_dice,
+)
 from medtransfer.metrics.metric import ClassScores, FloatArray, Metric, MetricValue
 from medtransfer.metrics.predictions import Predictions
-from medtransfer.metrics.roc_auc import score_auc
+from medtransfer.metrics.roc_auc import score_auc, score_volume_auc
 
 __all__ = ["ClassScores", "Metric", "MetricValue", "compute_metrics", "metrics", "resampled"]
 
@@ -74,6 +82,40 @@ metrics.add(
     ),
 )
 metrics.add(
+    "auc-scored",
+    Metric(
+        name="auc-scored",
+        title="AUC, scored classes",
+        version=1,
+        kinds=frozenset({TaskKind.MULTI_LABEL}),
+        lower=0.0,
+        upper=1.0,
+        higher_is_better=True,
+        edge_policy="As AUC, over the classes the task scores; over all where it names none.",
+        undefined_when="its labels are all positive or all negative",
+        score=partial(score_auc, only_scored=True),
+    ),
+)
+metrics.add(
+    "auc-volume",
+    Metric(
+        name="auc-volume",
+        title="AUC per volume",
+        version=1,
+        kinds=frozenset({TaskKind.BINARY, TaskKind.MULTI_LABEL}),
+        lower=0.0,
+        upper=1.0,
+        higher_is_better=True,
+        edge_policy=(
+            "A volume has a class when one of its slices has it; its score is the highest of its slices. "
+            "Else as AUC."
+        ),
+        undefined_when="the volumes' labels are all positive or all negative",
+        score=score_volume_auc,
+        needs="volumes",
+    ),
+)
+metrics.add(
     "accuracy",
     Metric(
         name="accuracy",
@@ -108,12 +150,16 @@ metrics.add(
 )
 
 
-def _add_dice(name: str, title: str, pooled: bool, region: str) -> None:
-    how = (
-        "All pixels of the split in one count per class, then mean over classes."
-        if pooled
-        else "Per case, mean over cases, then mean over classes."
-    )
+def _add_dice(
+    name: str,
+    title: str,
+    how: str,
+    score: Callable[..., ClassScores],
+    *,
+    region: str = WHOLE_IMAGE,
+    undefined_when: str = "there are no cases",
+    needs: Literal["", "volumes", "field-of-view"] = "",
+) -> None:
     metric = Metric(
         name=name,
         title=title,
@@ -122,14 +168,54 @@ def _add_dice(name: str, title: str, pooled: bool, region: str) -> None:
         lower=0.0,
         upper=1.0,
         higher_is_better=True,
-        edge_policy=f"{how} {_DICE_EDGES}",
-        undefined_when="there are no cases",
-        score=partial(score_pooled_dice if pooled else score_dice, region=region),
+        edge_policy=how,
+        undefined_when=undefined_when,
+        score=partial(score, region=region),
+        needs=needs,
     )
     metrics.add(name, metric)
 
 
-_add_dice("dice", "Dice", pooled=False, region=WHOLE_IMAGE)
-_add_dice("dice-pooled", "Dice, pooled", pooled=True, region=WHOLE_IMAGE)
-_add_dice("dice-fov", "Dice in the field of view", pooled=False, region=FIELD_OF_VIEW)
-_add_dice("dice-pooled-fov", "Dice in the field of view, pooled", pooled=True, region=FIELD_OF_VIEW)
+_PER_CASE = f"Per case, mean over cases, then mean over classes. {_DICE_EDGES}"
+_POOLED = f"All pixels of the split in one count per class, then mean over classes. {_DICE_EDGES}"
+
+_add_dice("dice", "Dice", _PER_CASE, score_dice)
+_add_dice("dice-pooled", "Dice, pooled", _POOLED, score_pooled_dice)
+_add_dice(
+    "dice-fov",
+    "Dice in the field of view",
+    _PER_CASE,
+    score_dice,
+    region=FIELD_OF_VIEW,
+    needs="field-of-view",
+)
+_add_dice(
+    "dice-pooled-fov",
+    "Dice in the field of view, pooled",
+    _POOLED,
+    score_pooled_dice,
+    region=FIELD_OF_VIEW,
+    needs="field-of-view",
+)
+_add_dice(
+    "dice-nonempty",
+    "Dice, non-empty masks",
+    "Per case whose true mask has the class, mean over these cases, then mean over classes.",
+    score_nonempty_dice,
+    undefined_when="every true mask is empty",
+)
+_add_dice(
+    "dice-volume",
+    "Dice per volume",
+    f"All slices of a volume in one count, mean over volumes, then mean over classes. {_DICE_EDGES}",
+    score_volume_dice,
+    needs="volumes",
+)
+_add_dice(
+    "dice-batch128-compat",
+    "Dice, batches of 128",
+    "Pixels of 128 cases in one count, mean over the batches that have any, then mean over classes. "
+    "Depends on the order of the cases: only for comparison with results computed this way.",
+    score_batched_dice,
+    undefined_when="truth and prediction are empty everywhere",
+)

@@ -8,9 +8,12 @@ from medtransfer.core.errors import ShapeError, UsageError
 from medtransfer.metrics.metric import ClassScores, FloatArray
 from medtransfer.metrics.predictions import SegmentationPredictions
 from medtransfer.metrics.ratios import ratio, weighted_sums
+from medtransfer.metrics.volumes import Volumes
 
 WHOLE_IMAGE = "image"
 FIELD_OF_VIEW = "field-of-view"
+BATCH = 128
+"""Cases per batch of :func:`score_batched_dice`."""
 
 
 def overlap(counts: FloatArray) -> FloatArray:
@@ -69,6 +72,75 @@ def score_pooled_dice(
     return _class_scores(predictions, counts, values)
 
 
+def score_nonempty_dice(
+    predictions: SegmentationPredictions, weights: FloatArray, *, region: str
+) -> ClassScores:
+    """Return each class's mean Dice over the cases whose true mask has it.
+
+    Args:
+        predictions: N cases, C foreground classes.
+        weights: Weight of each case in each draw, shape (B, N).
+        region: Where pixels count.
+
+    Raises:
+        UsageError: If pixels were not counted in that region.
+    """
+    counts = _counts(predictions, region)
+    shown = (counts[..., 0] + counts[..., 2] > 0).astype(np.float64)
+    means = ratio(weighted_sums(weights, overlap(counts) * shown), weighted_sums(weights, shown))
+    return _class_scores(predictions, counts, means)
+
+
+def score_volume_dice(
+    predictions: SegmentationPredictions, weights: FloatArray, *, region: str
+) -> ClassScores:
+    """Return the mean over volumes of each class's Dice, a volume's pixels being those of all its slices.
+
+    Args:
+        predictions: N slices, C foreground classes.
+        weights: Weight of each slice in each draw, shape (B, N); a volume weighs the mean of its slices.
+        region: Where pixels count.
+
+    Raises:
+        UsageError: If pixels were not counted in that region, or the cases are not slices of volumes.
+    """
+    counts = _counts(predictions, region)
+    volumes = Volumes.of(predictions.volume_ids, "Dice per volume")
+    of_volumes, by_volume = volumes.mean_weights(weights), volumes.sums(counts)
+    means = ratio(weighted_sums(of_volumes, overlap(by_volume)), of_volumes.sum(axis=1, keepdims=True))
+    return _class_scores(predictions, by_volume, means, unit="volumes")
+
+
+def score_batched_dice(
+    predictions: SegmentationPredictions, weights: FloatArray, *, region: str
+) -> ClassScores:
+    """Return the mean over batches of 128 cases of each class's Dice over the pixels of the batch.
+
+    It depends on the order and the number of cases; only for comparison with results computed this
+    way. A batch without the class in truth and prediction does not count.
+
+    Args:
+        predictions: N cases in their order, C foreground classes.
+        weights: Weight of each case in each draw, shape (B, N).
+        region: Where pixels count.
+
+    Raises:
+        UsageError: If pixels were not counted in that region.
+    """
+    counts = _counts(predictions, region)
+    parts = []
+    for start in range(0, len(counts), BATCH):
+        rows = slice(start, start + BATCH)
+        flat = counts[rows].reshape(len(counts[rows]), -1)
+        pooled = weighted_sums(weights[:, rows], flat).reshape(len(weights), *counts.shape[1:])
+        empty = pooled.sum(axis=-1) == 0
+        parts.append(np.where(empty, np.nan, overlap(pooled)))
+    values = np.stack(parts)
+    defined = np.isfinite(values)
+    means = ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+    return _class_scores(predictions, counts, means)
+
+
 def _counts(predictions: SegmentationPredictions, region: str) -> FloatArray:
     """Return the counts of one region, shape (N, C, 3)."""
     if region not in predictions.regions:
@@ -83,12 +155,12 @@ def _counts(predictions: SegmentationPredictions, region: str) -> FloatArray:
 
 
 def _class_scores(
-    predictions: SegmentationPredictions, counts: FloatArray, values: FloatArray
+    predictions: SegmentationPredictions, counts: FloatArray, values: FloatArray, unit: str = "cases"
 ) -> ClassScores:
     support = (counts[..., 0] + counts[..., 2] > 0).sum(axis=0)
     cases = len(counts)
     notes = [
-        f"{name!r}: the true mask is empty in {cases - n} of {cases} cases"
+        f"{name!r}: the true mask is empty in {cases - n} of {cases} {unit}"
         for name, n in zip(predictions.classes, support, strict=True)
         if n < cases
     ]

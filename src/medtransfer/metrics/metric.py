@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +87,8 @@ class Metric:
     """Why a class value can be null."""
     score: Callable[[Any, FloatArray], ClassScores]
     """From predictions of a supported kind and weights (B, N), float64, to values by class."""
+    needs: Literal["", "volumes", "field-of-view"] = ""
+    """What a case table must hold besides images and labels."""
 
     @property
     def sign(self) -> int:

@@ -34,10 +34,14 @@ class ClassificationPredictions:
     """(N,) integers, or (N, C) zeros and ones for multi-label."""
     scores: FloatArray
     """(N, C) probabilities in [0, 1]; binary tasks have two columns; rows sum to 1 unless multi-label."""
+    volume_ids: tuple[str, ...] = ()
+    """N volume ids where cases are slices; empty where they are not."""
+    scored: tuple[str, ...] = ()
+    """Classes that metrics over scored classes cover; empty: all."""
 
     def __post_init__(self) -> None:
         expected = (len(self.case_ids), len(self.classes))
-        _check_patients(self.case_ids, self.patient_ids)
+        _check_ids(self.case_ids, self.patient_ids, self.volume_ids)
         if self.kind is TaskKind.BINARY and len(self.classes) != 2:
             raise ShapeError(f"binary predictions: expected two classes, got {list(self.classes)!r}.")
         if self.scores.shape != expected:
@@ -51,8 +55,10 @@ class ClassificationPredictions:
             )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per case: ``case_id, patient_id, label…, score:<class>…``."""
+        """Return one row per case: ``case_id, patient_id[, volume_id], label…, score:<class>…``."""
         columns: dict[str, Any] = {"case_id": self.case_ids, "patient_id": self.patient_ids}
+        if self.volume_ids:
+            columns["volume_id"] = self.volume_ids
         if self.kind is TaskKind.MULTI_LABEL:
             columns |= {f"label:{name}": self.labels[:, i] for i, name in enumerate(self.classes)}
         else:
@@ -62,9 +68,13 @@ class ClassificationPredictions:
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, kind: TaskKind, classes: tuple[str, ...]
+        cls,
+        frame: pd.DataFrame,
+        kind: TaskKind,
+        classes: tuple[str, ...],
+        scored: tuple[str, ...] = (),
     ) -> ClassificationPredictions:
-        """Return the predictions :meth:`to_frame` wrote."""
+        """Return the predictions :meth:`to_frame` wrote; the scored classes are not in the frame."""
         multi_label = kind is TaskKind.MULTI_LABEL
         labels = frame[[f"label:{name}" for name in classes]] if multi_label else frame["label"]
         return cls(
@@ -74,6 +84,8 @@ class ClassificationPredictions:
             patient_ids=tuple(frame["patient_id"].astype(str)),
             labels=labels.to_numpy(),
             scores=frame[[f"score:{name}" for name in classes]].to_numpy(dtype=np.float64),
+            volume_ids=_volumes(frame),
+            scored=scored,
         )
 
 
@@ -82,7 +94,7 @@ class SegmentationPredictions:
     """Pixel counts of one split, per case, class and region; enough for every overlap metric."""
 
     classes: tuple[str, ...]
-    """Foreground class names, C of them."""
+    """Names of what is scored, C of them: foreground classes, or unions of them."""
     regions: tuple[str, ...]
     """Where pixels were counted: ``image`` and, where declared, ``field-of-view``; R of them."""
     case_ids: tuple[str, ...]
@@ -91,10 +103,12 @@ class SegmentationPredictions:
     """N patient ids."""
     counts: IntArray
     """(N, R, C, 3) pixels: true positive, false positive, false negative, in the mask's own resolution."""
+    volume_ids: tuple[str, ...] = ()
+    """N volume ids where cases are slices; empty where they are not."""
 
     def __post_init__(self) -> None:
         expected = (len(self.case_ids), len(self.regions), len(self.classes), 3)
-        _check_patients(self.case_ids, self.patient_ids)
+        _check_ids(self.case_ids, self.patient_ids, self.volume_ids)
         if self.counts.shape != expected:
             raise ShapeError(f"counts: expected shape {expected}, got {self.counts.shape}.")
 
@@ -107,7 +121,10 @@ class SegmentationPredictions:
             for r, region in enumerate(self.regions)
             for c, name in enumerate(self.classes)
         ]
-        return pd.DataFrame(rows, columns=columns)
+        frame = pd.DataFrame(rows, columns=columns)
+        if self.volume_ids:
+            frame.insert(2, "volume_id", np.repeat(self.volume_ids, len(self.regions) * len(self.classes)))
+        return frame
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> SegmentationPredictions:
@@ -133,10 +150,19 @@ class SegmentationPredictions:
             case_ids=tuple(firsts["case_id"].astype(str)),
             patient_ids=tuple(firsts["patient_id"].astype(str)),
             counts=counts.reshape(len(firsts), len(regions), len(classes), 3),
+            volume_ids=_volumes(firsts),
         )
 
 
-def _check_patients(case_ids: tuple[str, ...], patient_ids: tuple[str, ...]) -> None:
+def _volumes(frame: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(frame["volume_id"].astype(str)) if "volume_id" in frame.columns else ()
+
+
+def _check_ids(case_ids: tuple[str, ...], patient_ids: tuple[str, ...], volume_ids: tuple[str, ...]) -> None:
+    if volume_ids and len(volume_ids) != len(case_ids):
+        raise ShapeError(
+            f"volume ids: expected one per case, {len(case_ids)} of them, or none, got {len(volume_ids)}."
+        )
     if len(patient_ids) != len(case_ids):
         raise ShapeError(
             f"patient ids: expected one per case, {len(case_ids)} of them, got {len(patient_ids)}."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,8 @@ from medtransfer.core.task_kind import TaskKind
 from medtransfer.metrics.metric import ClassScores, FloatArray, quoted
 from medtransfer.metrics.predictions import ClassificationPredictions
 from medtransfer.metrics.ratios import ratio
-from medtransfer.metrics.truth import class_truth
+from medtransfer.metrics.truth import class_truth, known_classes
+from medtransfer.metrics.volumes import Volumes
 
 FEW_POSITIVES = 10
 """A class with fewer positive cases is named in the note."""
@@ -50,24 +53,57 @@ def weighted_auc(scores: FloatArray, positive: npt.NDArray[np.bool_], weights: F
     return ratio(outscored, 2 * of_positives.sum(axis=1) * cumulated[:, -1])
 
 
-def score_auc(predictions: ClassificationPredictions, weights: FloatArray) -> ClassScores:
+def score_auc(
+    predictions: ClassificationPredictions, weights: FloatArray, *, only_scored: bool = False
+) -> ClassScores:
     """Return the AUC of the positive class of a binary task, else of each class against the rest.
+
+    A case whose label of a class is not known does not count for that class.
 
     Args:
         predictions: N cases, C classes.
         weights: Weight of each case in each draw, shape (B, N).
+        only_scored: Whether only the scored classes count, where the task names some.
     """
     first = 1 if predictions.kind is TaskKind.BINARY else 0
-    truth = class_truth(predictions)[:, first:]
-    scores = predictions.scores[:, first:]
-    names = predictions.classes[first:]
-    support = truth.sum(axis=0)
+    wanted = set(predictions.scored) if only_scored and predictions.scored else set(predictions.classes)
+    columns = [k for k in range(first, len(predictions.classes)) if predictions.classes[k] in wanted]
+    truth, known = class_truth(predictions), known_classes(predictions)
+    areas = []
+    for k in columns:
+        rows = slice(None) if known is None else np.flatnonzero(known[:, k])
+        areas.append(weighted_auc(predictions.scores[rows, k], truth[rows, k], weights[:, rows]))
+    return _class_scores(
+        [predictions.classes[k] for k in columns], areas, truth[:, columns].sum(axis=0), "case"
+    )
+
+
+def score_volume_auc(predictions: ClassificationPredictions, weights: FloatArray) -> ClassScores:
+    """Return the AUC over volumes: a volume has a class when a slice has it, and its slices' highest score.
+
+    Args:
+        predictions: N slices, C classes.
+        weights: Weight of each slice in each draw, shape (B, N); a volume weighs the mean of its slices.
+
+    Raises:
+        UsageError: If the cases are not slices of volumes.
+    """
+    volumes = Volumes.of(predictions.volume_ids, "AUC per volume")
+    first = 1 if predictions.kind is TaskKind.BINARY else 0
+    truth = volumes.highest(class_truth(predictions)[:, first:].astype(np.float64)) > 0
+    scores = volumes.highest(predictions.scores[:, first:])
+    of_volumes = volumes.mean_weights(weights)
+    areas = [weighted_auc(scores[:, k], truth[:, k], of_volumes) for k in range(truth.shape[1])]
+    return _class_scores(predictions.classes[first:], areas, truth.sum(axis=0), "volume")
+
+
+def _class_scores(
+    names: Sequence[str], areas: list[FloatArray], support: npt.NDArray[np.int64], unit: str
+) -> ClassScores:
     few = [f"{name} ({n})" for name, n in zip(names, support, strict=True) if 0 < n < FEW_POSITIVES]
     return ClassScores(
-        values=np.stack(
-            [weighted_auc(scores[:, k], truth[:, k], weights) for k in range(len(names))], axis=1
-        ),
-        names=names,
+        values=np.stack(areas, axis=1),
+        names=tuple(names),
         support=tuple(int(n) for n in support),
-        notes=(f"fewer than {FEW_POSITIVES} positive cases: {quoted(few)}",) if few else (),
+        notes=(f"fewer than {FEW_POSITIVES} positive {unit}s: {quoted(few)}",) if few else (),
     )

@@ -13,7 +13,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def class_truth(predictions: ClassificationPredictions) -> BoolArray:
-    """Return which classes each case has, shape (N, C).
+    """Return which classes each case has, shape (N, C); a class that is not known counts as absent.
 
     Raises:
         ShapeError: If labels have the wrong shape, or values other than class numbers (0 and 1 for
@@ -27,6 +27,8 @@ def class_truth(predictions: ClassificationPredictions) -> BoolArray:
         raise ShapeError(
             f"labels: expected shape {expected} for {predictions.kind} predictions, got {labels.shape}."
         )
+    if multi_label:
+        labels = np.nan_to_num(labels)
     allowed = np.arange(2 if multi_label else classes)
     strange = np.unique(labels[~np.isin(labels, allowed)])
     if len(strange):
@@ -36,3 +38,12 @@ def class_truth(predictions: ClassificationPredictions) -> BoolArray:
         )
     truth: BoolArray = labels == 1 if multi_label else labels[:, None] == allowed
     return truth
+
+
+def known_classes(predictions: ClassificationPredictions) -> BoolArray | None:
+    """Return for which cases each class of a multi-label task is known, shape (N, C); None when all are."""
+    labels = np.asarray(predictions.labels)
+    if predictions.kind is not TaskKind.MULTI_LABEL or labels.dtype.kind != "f":
+        return None
+    known = ~np.isnan(labels)
+    return None if known.all() else known

@@ -79,13 +79,14 @@ def vote_shares(
 
     Args:
         labels: Labels of the neighbours, nearest first, one column per class: zeros and ones, shape
-            (Q, m, C), m at least every k.
+            (Q, m, C), m at least every k; a neighbour whose label of a class is NaN has no vote on it.
         similarities: Their cosines, shape (Q, m), falling along each row.
         ks: Numbers of neighbours.
         vote: ``plain`` counts every neighbour alike; ``temperature`` weights it by ``exp(cosine / 0.07)``.
 
     Returns:
-        k to shares in [0, 1], shape (Q, C); rows sum to 1 where the labels of each case do.
+        k to shares in [0, 1], shape (Q, C); rows sum to 1 where the labels of each case do; 0.5 where
+        no neighbour has a vote.
 
     Reference:
         Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018
@@ -94,6 +95,18 @@ def vote_shares(
     weights = np.ones_like(similarities)
     if vote == "temperature":
         weights = np.exp((similarities - similarities[:, :1]) / TEMPERATURE)
+    unknown = np.isnan(labels)
+    if unknown.any():
+        return _known_vote_shares(weights, labels, unknown, ks)
     votes = np.cumsum(weights[:, :, None] * labels, axis=1)
     totals = np.cumsum(weights, axis=1)
     return {k: np.clip(votes[:, k - 1] / totals[:, k - 1, None], 0.0, 1.0) for k in ks}
+
+
+def _known_vote_shares(
+    weights: FloatArray, labels: FloatArray, unknown: npt.NDArray[np.bool_], ks: Sequence[int]
+) -> dict[int, FloatArray]:
+    votes = np.cumsum(weights[:, :, None] * np.where(unknown, 0.0, labels), axis=1)
+    totals = np.cumsum(weights[:, :, None] * ~unknown, axis=1)
+    shares = np.divide(votes, totals, out=np.full(votes.shape, 0.5), where=totals > 0)
+    return {k: np.clip(shares[:, k - 1], 0.0, 1.0) for k in ks}

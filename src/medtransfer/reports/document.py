@@ -54,7 +54,27 @@ class Listing:
     """The text, with its line ends."""
 
 
-Part = Paragraph | Notice | Facts | Terms | Listing | Table | Chart
+@dataclass(frozen=True)
+class Picture:
+    """A small picture with words."""
+
+    lines: tuple[str, ...]
+    """What it shows, first the name."""
+    png: bytes | None
+    """Encoded as PNG; None where there is nothing to show."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Small pictures side by side; those of one group belong together."""
+
+    title: str
+    """What they have in common."""
+    groups: tuple[tuple[Picture, ...], ...]
+    """Pictures, in groups such as the two of a pair."""
+
+
+Part = Paragraph | Notice | Facts | Terms | Listing | Gallery | Table | Chart
 
 
 @dataclass(frozen=True)
@@ -83,6 +103,8 @@ class Document:
     """One line about it."""
     sections: tuple[Section, ...]
     """Content."""
+    product: str = "medtransfer report"
+    """What kind of page it is."""
 
     def charts(self) -> Iterator[Chart]:
         """Yield all charts in reading order."""

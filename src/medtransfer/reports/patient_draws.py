@@ -100,7 +100,7 @@ def read_predictions(task: ReportTask, frame: pd.DataFrame, slot: Slot | None = 
     rows = rows.sort_values("case_id", kind="stable", ignore_index=True)
     if task.kind.is_classification:
         classes = tuple(task.classes)
-        return ClassificationPredictions.from_frame(rows, task.kind, classes)
+        return ClassificationPredictions.from_frame(rows, task.kind, classes, task.scored)
     return SegmentationPredictions.from_frame(rows)
 
 

@@ -42,6 +42,11 @@ class ReportTask:
         return tuple(self.facts["classes"])
 
     @property
+    def scored(self) -> tuple[str, ...]:
+        """Classes that metrics over scored classes cover; empty: all."""
+        return tuple(self.facts.get("scored", ()))
+
+    @property
     def metrics(self) -> tuple[Metric, ...]:
         """All its metrics, the primary one first."""
         primary = self.facts["primary_metric"]

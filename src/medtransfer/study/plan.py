@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -87,12 +87,17 @@ def group_trials(trials: Sequence[Trial]) -> list[list[Trial]]:
     return list(groups.values())
 
 
-def _metric_faults(tasks: Iterable[PreparedTask]) -> list[str]:
+def _metric_faults(tasks: Collection[PreparedTask]) -> list[str]:
     return [
         f"task {task.task.name!r}: expected metrics of a {task.task.kind} task, got {name!r}."
         for task in tasks
         for name in task.task.metrics
         if task.task.kind not in metrics.get(name).kinds
+    ] + [
+        f"task {task.task.name!r}: metric {name!r} needs {metrics.get(name).needs}, got cases without them."
+        for task in tasks
+        for name in task.task.metrics
+        if not task.cases.offers(metrics.get(name).needs)
     ]
 
 
@@ -175,6 +180,9 @@ def _task_facts(task: PreparedTask) -> dict[str, Any]:
         "task_revision": record.revision,
         "kind": record.kind.value,
         "classes": list(record.classes),
+        "scored": list(cases.scored),
+        "structures": {name: list(union) for name, union in cases.structures.items()},
+        "volumes": int(cases.frame["volume_id"].nunique()) if cases.has_volumes else None,
         "metrics": list(record.metrics),
         "primary_metric": record.primary_metric,
         "split_source": cases.split_source,

@@ -13,11 +13,13 @@ from medtransfer.core.problems import Problem, describe_problems
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.data.audit import audit_cases
 from medtransfer.data.case_table import CaseTable
+from medtransfer.data.data_check import CheckOptions, DataCheck, check_data
 from medtransfer.models.source_model import SourceModel
 from medtransfer.models.weights_files import weights_hash
 from medtransfer.study.entries import TaskEntry
 from medtransfer.study.study import Study
 from medtransfer.tasks.location import locate_task
+from medtransfer.tasks.opening import open_target_task
 from medtransfer.tasks.own_data import open_own_data
 from medtransfer.tasks.registry import target_tasks
 from medtransfer.tasks.target_task import TargetTask
@@ -66,8 +68,7 @@ class TaskLocation:
         """
         if self.own_data is not None:
             return open_own_data(self.name, self.own_data, self.root)
-        task = target_tasks.get(self.name)
-        return task, task.open(self.root)
+        return open_target_task(target_tasks.get(self.name), self.root)
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,24 @@ def inspect_task(
         cases, expected=task.expected, cache_folder=cache, workers=workers, progress=progress
     )
     return PreparedTask(task, location, cases, cases.content_hash()), problems
+
+
+def check_task(
+    location: TaskLocation,
+    cache: Path,
+    *,
+    workers: int = 1,
+    near_duplicates: bool = True,
+    progress: Progress = no_progress,
+) -> tuple[TargetTask, DataCheck]:
+    """Open a task and return it with everything a person wants to know about its data.
+
+    Raises:
+        DataError: If it cannot be opened at all.
+    """
+    task, cases = location.open()
+    options = CheckOptions(cache, workers, near_duplicates, progress)
+    return task, check_data(cases, task.expected, options)
 
 
 def prepare_tasks(

@@ -2,74 +2,76 @@
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
 
 from medtransfer.core.errors import DataError
 from medtransfer.core.problems import Problem
-from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.case_table import CaseTable
-from medtransfer.data.file_source import FileSource
-from medtransfer.data.mask_rule import MaskRule
-from medtransfer.tasks.image_folders import patient_of
-from medtransfer.tasks.manifest import manifest_cases, read_manifest, refuse
+from medtransfer.data.mask_rule import MaskColours, MaskRule
+from medtransfer.tasks.manifest import PRESENT, manifest_cases, read_manifest
+from medtransfer.tasks.own_cases import finished_cases, patient_of
 from medtransfer.tasks.own_data_declaration import OwnData
-from medtransfer.tasks.own_splits import complete_splits
+from medtransfer.tasks.own_images import bare_stem
+from medtransfer.tasks.tables import refuse
 
 _MARK = "_mask"
 """What follows an image's stem in the names of its masks; they may also have the stem alone."""
+
+_LAST = chr(0x10FFFF)
+"""Sorts behind every sign: the end of the names that begin alike."""
 
 
 def open_mask_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
     """Return the case table of images with masks.
 
-    Masks are found by the image's stem in the ``masks`` folder: ``<stem>.*`` and ``<stem>_mask*.*``,
-    several being united; or by the manifest's mask column. Where images and masks lie in one folder,
-    the files with ``_mask`` in their names are the masks.
+    Masks are found by the image's stem in the ``masks`` folder: ``<stem>.*`` and ``<stem>_mask*.*``, or
+    as ``mask_pattern`` says, several being united; or by the manifest's mask column. Where images and
+    masks lie in one folder, the files that match the pattern are the masks.
 
     Raises:
         DataError: If an image has no mask, or the declaration does not fit the files.
     """
     problems: list[Problem] = []
+    rows = None
     if spec.manifest is None:
         frame = _folder_cases(name, root, spec)
     else:
         rows = read_manifest(name, root, spec)
         frame, problems = manifest_cases(name, root, spec, rows)
-    frame = frame.assign(mask=pd.Series(_masks(name, root, spec, frame), index=frame.index, dtype=object))
-    frame, split_source = complete_splits(name, frame, None)
-    values = spec.mask_values
-    classes = tuple(values.values()) if values else tuple(spec.classes or ("foreground",))
-    return CaseTable(
-        frame=frame.sort_values("case_id", ignore_index=True),
-        kind=TaskKind.SEGMENTATION,
-        classes=classes,
-        source=FileSource(root, mask_rule=_mask_rule(name, classes, spec)),
-        split_source=split_source,
-        patients_known=spec.patient_pattern is not None
-        or (spec.columns is not None and spec.columns.patient is not None),
-        opening_problems=tuple(problems),
-    )
+        frame = _with_foreground(name, spec, rows, frame)
+    masks = _masks(name, root, spec, frame, rows)
+    frame = frame.assign(mask=pd.Series(masks, index=frame.index, dtype=object))
+    classes, rule = _classes(name, spec)
+    return finished_cases(name, root, spec, frame, classes, tuple(problems), mask_rule=rule)
 
 
-def _mask_rule(name: str, classes: tuple[str, ...], spec: OwnData) -> MaskRule:
-    if spec.mask_values is None:
-        if len(classes) > 1:
-            raise DataError(
-                f"task {name!r}: expected 'mask_values' for the classes {list(classes)!r}, got none. "
-                "Say which mask value is which class."
-            )
-        return spec.mask_rule
-    return {0: 0} | {value: number + 1 for number, value in enumerate(spec.mask_values)}
+def _classes(name: str, spec: OwnData) -> tuple[tuple[str, ...], MaskRule]:
+    """Return the class names and what mask values mean."""
+    if spec.mask_values is not None:
+        numbers = {value: number + 1 for number, value in enumerate(spec.mask_values)}
+        return tuple(spec.mask_values.values()), {0: 0} | numbers
+    if spec.mask_colours is not None:
+        colours = tuple((colour, number + 1) for number, colour in enumerate(spec.mask_colours))
+        return tuple(spec.mask_colours.values()), MaskColours(colours)
+    classes = tuple(spec.classes or ("foreground",))
+    if len(classes) > 1:
+        raise DataError(
+            f"task {name!r}: expected 'mask_values' or 'mask_colours' for the classes {list(classes)!r}, got "
+            "none. Say which mask value is which class."
+        )
+    return classes, spec.mask_rule
 
 
 def _folder_cases(name: str, root: Path, spec: OwnData) -> pd.DataFrame:
     folder = root / spec.images
     if not folder.is_dir():
         raise DataError(f"task {name!r}: expected a folder {folder}, got none. Check 'root' and 'images'.")
-    together = _one_folder(spec)
-    files = [path for path in _visible_files(folder) if not (together and _MARK in path.stem)]
+    files = [path for path in _visible_files(folder) if not (_one_folder(spec) and _is_mask(spec, path))]
     if not files:
         raise DataError(f"task {name!r}: expected images in {folder}, got an empty folder.")
     locators = [path.relative_to(root).as_posix() for path in files]
@@ -80,46 +82,90 @@ def _folder_cases(name: str, root: Path, spec: OwnData) -> pd.DataFrame:
     return pd.DataFrame({"case_id": locators, "patient_id": patients, "image": locators})
 
 
-def _masks(name: str, root: Path, spec: OwnData, frame: pd.DataFrame) -> list[tuple[str, ...]]:
-    if spec.columns is not None and spec.columns.mask is not None:
-        return _named_masks(name, root, spec)
+def _with_foreground(name: str, spec: OwnData, rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with what a 0/1 label column says about the masks."""
+    assert spec.columns is not None
+    label = spec.columns.label
+    if not isinstance(label, str):
+        return frame
+    cells = rows[label].str.lower()
+    faults = [f"line {line}: {rows.loc[line, label]!r}" for line in rows.index[~cells.isin(list(PRESENT))]]
+    refuse(
+        f"task {name!r}",
+        f"{spec.manifest}: column {label!r}",
+        "0 or 1: whether the mask shows something",
+        faults,
+    )
+    return frame.assign(foreground=cells.map(PRESENT).loc[frame["line"]].to_numpy() == 1)
+
+
+def _masks(
+    name: str, root: Path, spec: OwnData, frame: pd.DataFrame, rows: pd.DataFrame | None
+) -> list[tuple[str, ...]]:
+    if rows is not None and spec.columns is not None and spec.columns.mask is not None:
+        return _named_masks(name, root, spec, rows[spec.columns.mask].loc[frame["line"]])
     assert spec.masks is not None
     folder = root / spec.masks
     if not folder.is_dir():
         raise DataError(f"task {name!r}: expected a folder {folder}, got none. Check 'root' and 'masks'.")
-    together = _one_folder(spec)
-    by_stem: dict[str, list[str]] = {}
-    for path in _visible_files(folder):
-        if _MARK in path.stem or not together:
-            by_stem.setdefault(_stem(path), []).append(path.relative_to(root).as_posix())
     images = [str(image) for image in frame["image"]]
-    missing = [f"none for {image!r}" for image in images if _stem(Path(image)) not in by_stem]
-    refuse(name, str(spec.masks), "a mask named like each image", missing)
-    return [tuple(by_stem[_stem(Path(image))]) for image in images]
+    files = [path for path in _visible_files(folder) if not _one_folder(spec) or _is_mask(spec, path)]
+    found = _by_pattern(spec, files, images) if spec.mask_pattern else _by_stem(files, images)
+    missing = [f"none for {image!r}" for image, masks in zip(images, found, strict=True) if not masks]
+    refuse(f"task {name!r}", str(spec.masks), "a mask named like each image", missing)
+    return [tuple(mask.relative_to(root).as_posix() for mask in masks) for masks in found]
+
+
+def _by_stem(files: Sequence[Path], images: Sequence[str]) -> list[list[Path]]:
+    by_stem: dict[str, list[Path]] = {}
+    for path in files:
+        by_stem.setdefault(_stem(path.name), []).append(path)
+    return [by_stem.get(_stem(Path(image).name), []) for image in images]
+
+
+def _by_pattern(spec: OwnData, files: Sequence[Path], images: Sequence[str]) -> list[list[Path]]:
+    """Return the files whose names match the pattern with each image's stem."""
+    assert spec.mask_pattern is not None
+    before, after = spec.mask_pattern.split("{stem}")
+    by_name = {path.name: path for path in files}
+    names = sorted(by_name)
+    found = []
+    for image in images:
+        start = before + bare_stem(Path(image).name)
+        first = bisect.bisect_left(names, start)
+        last = bisect.bisect_right(names, start + _LAST)
+        found.append(
+            [by_name[name] for name in names[first:last] if fnmatchcase(name.removeprefix(start), after)]
+        )
+    return found
 
 
 def _one_folder(spec: OwnData) -> bool:
-    """Return whether images and masks lie together, so that only the mark tells them apart."""
+    """Return whether images and masks lie together, so that only their names tell them apart."""
     return spec.masks is not None and Path(spec.masks) == Path(spec.images)
 
 
-def _stem(path: Path) -> str:
-    return path.stem.split(_MARK)[0]
+def _is_mask(spec: OwnData, path: Path) -> bool:
+    """Return whether a file in a folder of images and masks is a mask."""
+    if spec.mask_pattern is None:
+        return _MARK in path.stem
+    return fnmatchcase(path.name, spec.mask_pattern.replace("{stem}", "?*"))
+
+
+def _stem(name: str) -> str:
+    return bare_stem(name).split(_MARK)[0]
 
 
 def _visible_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
 
-def _named_masks(name: str, root: Path, spec: OwnData) -> list[tuple[str, ...]]:
-    assert spec.columns is not None
-    assert spec.columns.mask is not None
-    rows = read_manifest(name, root, spec)
-    masks = [(Path(spec.masks or ".") / entry).as_posix() for entry in rows[spec.columns.mask]]
+def _named_masks(name: str, root: Path, spec: OwnData, cells: pd.Series) -> list[tuple[str, ...]]:
+    masks = [(Path(spec.masks or ".") / cell).as_posix() for cell in cells]
     missing = [
         f"line {line}: {mask!r}"
-        for line, mask in zip(rows.index, masks, strict=True)
-        if not (root / mask).is_file()
+        for line, mask in zip(cells.index, masks, strict=True)
+        if "\0" in mask or not (root / mask).is_file()
     ]
-    refuse(name, f"{spec.manifest}: column {spec.columns.mask!r}", "mask files below the root", missing)
+    refuse(f"task {name!r}", f"{spec.manifest}: column {cells.name!r}", "mask files below the root", missing)
     return [(mask,) for mask in masks]

@@ -45,7 +45,7 @@ def open_own_data(name: str, declaration: Mapping[str, Any], root: Path) -> tupl
         title=spec.title or name,
         kind=cases.kind,
         classes=cases.classes,
-        metrics=tuple(spec.metrics or _METRICS[cases.kind]),
+        metrics=tuple(spec.metrics or _default_metrics(cases)),
         open=partial(_open, name=name, spec=spec),
         folders=(spec.root,),
         licence="own data",
@@ -53,6 +53,16 @@ def open_own_data(name: str, declaration: Mapping[str, Any], root: Path) -> tupl
         image_sets=(*spec.image_sets, f"own:{name}"),
     )
     return task, cases
+
+
+def _default_metrics(cases: CaseTable) -> tuple[str, ...]:
+    """Return the metrics of a kind; those of whole volumes first where masks are slices of volumes."""
+    usual = _METRICS[cases.kind]
+    if not cases.has_volumes:
+        return usual
+    if cases.kind is TaskKind.SEGMENTATION:
+        return ("dice-volume", *usual)
+    return (*usual, "auc-volume") if cases.kind is not TaskKind.MULTI_CLASS else usual
 
 
 def _open(root: Path, *, name: str, spec: OwnData) -> CaseTable:

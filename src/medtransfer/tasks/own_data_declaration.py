@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.data.intensity import WINDOWS, Intensity, VolumeRange, Window
 from medtransfer.metrics.declared_metrics import metrics
 
 Kind = Annotated[TaskKind, Field(strict=False)]
@@ -21,7 +22,10 @@ class Columns(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    image: str = Field(description="File name of the image.")
+    image: str | None = Field(
+        None,
+        description="File of the image, or folder of a DICOM series; DICOM files need none when patients are named.",
+    )
     label: str | list[str] | None = Field(
         None, description="Class column; for multi-label one 0/1 column each."
     )
@@ -39,10 +43,24 @@ class OwnData(BaseModel):
     kind: Kind | None = Field(None, description="What is predicted; a folder per class decides by itself.")
     images: str = Field(".", description="Folder of the images below the root.")
     masks: str | None = Field(None, description="Folder of the masks below the root, matched by file stem.")
+    mask_pattern: str | None = Field(
+        None, description="Names of the masks of an image, such as '{stem}_seg*'; {stem} is the image's."
+    )
     manifest: str | None = Field(None, description="CSV file below the root.")
     columns: Columns | None = Field(None, description="Columns of the manifest.")
     classes: list[str] | None = Field(None, description="Class names in label order; the second is positive.")
     mask_values: dict[int, str] | None = Field(None, description="Mask value to class; 0 is background.")
+    mask_colours: dict[str, str] | None = Field(
+        None, description="Mask colour such as '#ff0000' to class; black is background."
+    )
+    intensity: str | dict[str, float] | None = Field(
+        None,
+        description="How DICOM and NIfTI values become grey levels: a CT window by name, by centre and width, "
+        "by low and high, or 'volume' for the range of each volume.",
+    )
+    slices: Literal["axial", "coronal", "sagittal"] = Field(
+        "axial", description="Which way NIfTI volumes are cut."
+    )
     mask_rule: Literal["nonzero", "above-half"] = Field(
         "nonzero",
         description="What is inside a mask of one class: every value above 0, or above half of the range.",
@@ -73,6 +91,21 @@ class OwnData(BaseModel):
             metrics.get(name)
         return names
 
+    @field_validator("intensity")
+    @classmethod
+    def _is_a_window(cls, value: str | dict[str, float] | None) -> str | dict[str, float] | None:
+        _intensity(value)
+        return value
+
+    @field_validator("mask_pattern")
+    @classmethod
+    def _has_the_stem(cls, pattern: str | None) -> str | None:
+        if pattern is not None and pattern.count("{stem}") != 1:
+            raise ValueError(f"expected '{{stem}}' once, such as '{{stem}}_seg*', got {pattern!r}")
+        if pattern is not None and set("*?[") & set(pattern.split("{stem}")[0]):
+            raise ValueError(f"expected letters before {{stem}}, got wildcards in {pattern!r}")
+        return pattern
+
     @model_validator(mode="after")
     def _parts_fit(self) -> OwnData:
         if (self.manifest is None) != (self.columns is None):
@@ -82,8 +115,13 @@ class OwnData(BaseModel):
             raise ValueError(f"masks need kind: segmentation, got kind: {self.kind}")
         if self.kind is TaskKind.SEGMENTATION and not masked:
             raise ValueError("kind: segmentation needs 'masks' or a mask column")
-        if self.mask_values is not None and self.mask_rule != "nonzero":
-            raise ValueError("expected 'mask_values' or 'mask_rule', got both")
+        rules = (self.mask_values, self.mask_colours, self.mask_rule if self.mask_rule != "nonzero" else None)
+        if sum(rule is not None for rule in rules) > 1:
+            raise ValueError("expected one of 'mask_values', 'mask_colours' and 'mask_rule', got several")
+        if self.mask_pattern is not None and self.masks is None:
+            raise ValueError("mask_pattern needs 'masks', the folder of the masks")
+        if self.columns is not None and self.columns.image is None and self.columns.patient is None:
+            raise ValueError("columns: expected 'image', or 'patient' for DICOM files, got neither")
         if self.manifest is not None and not masked:
             self._labels_fit()
         return self
@@ -98,6 +136,18 @@ class OwnData(BaseModel):
                 "columns.label: expected a list of 0/1 columns for kind: multi-label and one column "
                 f"for the others, got {self.columns.label!r} for kind: {self.kind}"
             )
+
+    @property
+    def shown_as(self) -> Intensity:
+        """How values become grey levels."""
+        return _intensity(self.intensity)
+
+    @property
+    def names_patients(self) -> bool:
+        """Whether a column or a pattern says which patient a case belongs to."""
+        return self.patient_pattern is not None or (
+            self.columns is not None and self.columns.patient is not None
+        )
 
     @property
     def is_segmentation(self) -> bool:
@@ -120,3 +170,19 @@ def parse_own_data(name: str, declaration: dict[str, Any]) -> OwnData:
 
 def _known_keys(place: Sequence[int | str]) -> Iterable[str]:
     return Columns.model_fields if place else OwnData.model_fields
+
+
+def _intensity(value: str | dict[str, float] | None) -> Intensity:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if value in WINDOWS or value == "volume":
+            return WINDOWS.get(value) or VolumeRange()
+    elif value.keys() == {"centre", "width"} and value["width"] > 0:
+        return Window.centred(value["centre"], value["width"])
+    elif value.keys() == {"low", "high"} and value["low"] < value["high"]:
+        return Window(value["low"], value["high"])
+    raise ValueError(
+        f"expected 'volume', a window among {sorted(WINDOWS)!r}, {{centre: …, width: …}} or {{low: …, high: …}}, "
+        f"got {value!r}"
+    )

@@ -33,6 +33,8 @@ def classification_predictions(
         patient_ids=_texts(cases, "patient_id", rows),
         labels=cases.labels()[rows],
         scores=scores,
+        volume_ids=_volumes(cases, rows),
+        scored=cases.scored,
     )
 
 
@@ -44,12 +46,17 @@ def segmentation_predictions(
 ) -> SegmentationPredictions:
     """Return the predictions of some rows from their pixel counts, each (R, C, 3), in the order of rows."""
     return SegmentationPredictions(
-        classes=cases.classes,
+        classes=tuple(cases.scored_structures()),
         regions=regions,
         case_ids=_texts(cases, "case_id", rows),
         patient_ids=_texts(cases, "patient_id", rows),
         counts=np.stack(list(counts)),
+        volume_ids=_volumes(cases, rows),
     )
+
+
+def _volumes(cases: CaseTable, rows: IndexArray) -> tuple[str, ...]:
+    return _texts(cases, "volume_id", rows) if cases.has_volumes else ()
 
 
 def _texts(cases: CaseTable, column: str, rows: IndexArray) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -35,11 +35,23 @@ def output_count(kind: TaskKind, classes: int) -> int:
     return classes
 
 
-def build_loss(kind: TaskKind, recipe: TrainingRecipe) -> Loss:
+def build_loss(
+    kind: TaskKind,
+    recipe: TrainingRecipe,
+    *,
+    class_weights: Sequence[float] | None = None,
+    unknown_labels: bool = False,
+) -> Loss:
     """Return the loss of a kind of task.
 
     The loss takes logits (N, K) and labels (N,), or (N, K) for multi-label tasks; for segmentation
     logits (N, K, H, W) and masks (N, H, W), where K is :func:`output_count`.
+
+    Args:
+        kind: What is predicted.
+        recipe: Choice of loss.
+        class_weights: Factor of each of K classes of a multi-label task; None for 1.
+        unknown_labels: Whether labels of a multi-label task may be NaN: they add nothing to the loss.
     """
     if kind is TaskKind.MULTI_CLASS:
         return functional.cross_entropy
@@ -47,7 +59,9 @@ def build_loss(kind: TaskKind, recipe: TrainingRecipe) -> Loss:
         return _mask_loss(recipe.mask_loss, batch_dice=recipe.batch_dice)
     if kind is TaskKind.BINARY:
         return _binary_loss
-    return _multi_label_loss
+    if class_weights is None and not unknown_labels:
+        return _multi_label_loss
+    return _weighted_multi_label_loss(class_weights, unknown_labels=unknown_labels)
 
 
 def soft_dice_loss(logits: Tensor, masks: Tensor, *, batch_dice: bool = False) -> Tensor:
@@ -106,3 +120,21 @@ def _binary_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _multi_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+
+
+def _weighted_multi_label_loss(class_weights: Sequence[float] | None, *, unknown_labels: bool) -> Loss:
+    """Return the mean of weighted losses over all known labels, 0 where none is known."""
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        targets = labels.to(logits.dtype)
+        losses = functional.binary_cross_entropy_with_logits(
+            logits, targets.nan_to_num(0.0) if unknown_labels else targets, reduction="none"
+        )
+        if class_weights is not None:
+            losses = losses * losses.new_tensor(class_weights)
+        if not unknown_labels:
+            return losses.mean()
+        known = ~targets.isnan()
+        return (losses * known).sum() / known.sum().clamp(min=1)
+
+    return loss

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,10 @@ def region_names(cases: CaseTable) -> tuple[str, ...]:
 
 
 def count_pixels(
-    predicted: UInt8Array, truth: UInt8Array, view: npt.NDArray[np.bool_] | None, classes: int
+    predicted: UInt8Array,
+    truth: UInt8Array,
+    view: npt.NDArray[np.bool_] | None,
+    structures: Sequence[Sequence[int]],
 ) -> IntArray:
     """Return true positive, false positive and false negative pixels.
 
@@ -60,19 +63,19 @@ def count_pixels(
         predicted: (H, W), 0 background and k + 1 class k.
         truth: (H, W), likewise.
         view: (H, W), true inside the field of view; None counts the whole image only.
-        classes: Number of foreground classes C.
+        structures: What is scored: for each of C structures its class ids from 1.
 
     Returns:
         (R, C, 3), R 1 or 2.
 
     Example:
         >>> ones = np.ones((2, 2), dtype=np.uint8)
-        >>> count_pixels(ones, np.eye(2, dtype=np.uint8), None, 1).tolist()
+        >>> count_pixels(ones, np.eye(2, dtype=np.uint8), None, [[1]]).tolist()
         [[[2, 2, 0]]]
     """
     if view is None:
-        return _count(predicted, truth, classes)[None]
-    return np.stack([_count(predicted, truth, classes), _count(predicted[view], truth[view], classes)])
+        return _count(predicted, truth, structures)[None]
+    return np.stack([_count(predicted, truth, structures), _count(predicted[view], truth[view], structures)])
 
 
 def label_map(shares: Tensor) -> UInt8Array:
@@ -129,16 +132,23 @@ def _count_case(cases: CaseTable, row: int, shares: Tensor) -> IntArray:
         shares = functional.interpolate(shares[None], size=truth.shape, mode="bilinear", align_corners=False)[
             0
         ]
-    return count_pixels(label_map(shares), truth, None if view is None else view > 0, len(cases.classes))
+    structures = list(cases.scored_structures().values())
+    return count_pixels(label_map(shares), truth, None if view is None else view > 0, structures)
 
 
-def _count(predicted: UInt8Array, truth: UInt8Array, classes: int) -> IntArray:
-    """Return the counts of every class from one joint histogram, shape (C, 3)."""
-    values = classes + 1
+def _count(predicted: UInt8Array, truth: UInt8Array, structures: Sequence[Sequence[int]]) -> IntArray:
+    """Return the counts of every structure from one joint histogram, shape (C, 3)."""
+    values = 1 + max(
+        int(truth.max(initial=0)), int(predicted.max(initial=0)), *(max(union) for union in structures)
+    )
     joint = np.bincount(truth.ravel().astype(np.int64) * values + predicted.ravel(), minlength=values**2)
     table = joint.reshape(values, values)
-    hits = np.diag(table)
-    return np.stack([hits, table.sum(axis=0) - hits, table.sum(axis=1) - hits], axis=1)[1:]
+    rows = []
+    for union in structures:
+        ids = list(union)
+        hits = table[np.ix_(ids, ids)].sum()
+        rows.append([hits, table[:, ids].sum() - hits, table[ids].sum() - hits])
+    return np.array(rows, dtype=np.int64)
 
 
 def _case(cases: CaseTable, row: int) -> str:

@@ -46,7 +46,9 @@ def build_goal(
     start: Callable[[], ValidationMetric] = partial(LabelMetric, cases, metric)
     if masks is not None:
         start = partial(MaskMetric, cases, metric, masks, _views(cases, validate, masks.shape[1]))
-    return Goal(build_loss(cases.kind, recipe), start, metrics.get(metric).higher_is_better)
+    weights = [cases.class_weights.get(name, 1.0) for name in cases.classes] if cases.class_weights else None
+    loss = build_loss(cases.kind, recipe, class_weights=weights, unknown_labels=cases.has_unknown_labels())
+    return Goal(loss, start, metrics.get(metric).higher_is_better)
 
 
 @dataclass
@@ -95,7 +97,8 @@ class MaskMetric:
         for row, shares in zip(rows.tolist(), pixel_probabilities(logits).cpu(), strict=True):
             truth, view = np.asarray(self.masks[row]), self.views.get(row)
             self.rows.append(row)
-            self.counts.append(count_pixels(label_map(shares), truth, view, len(self.cases.classes)))
+            structures = list(self.cases.scored_structures().values())
+            self.counts.append(count_pixels(label_map(shares), truth, view, structures))
 
     def value(self) -> float | None:
         """Return the metric; None where it is undefined."""

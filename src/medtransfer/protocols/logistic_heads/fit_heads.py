@@ -91,7 +91,8 @@ def fit_heads(
 
     Args:
         features: Raw embeddings of the training subset, shape (n, d).
-        labels: (n,) class numbers, or (n, C) zeros and ones for multi-label.
+        labels: (n,) class numbers, or (n, C) for multi-label: zeros and ones, shares of which those
+            above half count as one, and NaN for cases a class's head does not learn from.
         kind: A classification kind.
         classes: C class names.
         strengths: Inverse regularisation C, positive, strictly ascending.
@@ -111,7 +112,7 @@ def fit_heads(
     if kind is TaskKind.MULTI_CLASS:
         fitted = _fit_softmax(inputs, labels, classes, grid)
     else:
-        truth = labels[:, None] if kind is TaskKind.BINARY else labels
+        truth = labels[:, None] if kind is TaskKind.BINARY else _hard(labels)
         fitted = _fit_separate(inputs, truth.astype(np.float64), classes[-truth.shape[1] :], grid)
     return LogisticHeads(kind, grid, standardisation, *fitted)
 
@@ -122,21 +123,23 @@ _Fitted = tuple[FloatArray, FloatArray, tuple[HeadFit, ...], tuple[str, ...]]
 def _fit_separate(
     inputs: FloatArray, truth: FloatArray, names: Sequence[str], strengths: tuple[float, ...]
 ) -> _Fitted:
-    """Fit one head per column of the truth."""
+    """Fit one head per column of the truth, each on the cases whose label is known."""
     geometry = build_geometry(inputs)
     weights = np.zeros((len(strengths), truth.shape[1], inputs.shape[1]))
     intercepts = np.zeros(weights.shape[:2])
     fits = [HeadFit(steps=0, gradient_norm=0.0, converged=True)] * len(strengths)
     notes = []
     for column, name in enumerate(names):
-        share = float(truth[:, column].mean())
+        known = ~np.isnan(truth[:, column])
+        targets = truth[known, column]
+        share = float(targets.mean()) if len(targets) else 0.0
         if share in {0.0, 1.0}:
             intercepts[:, column] = np.inf if share else -np.inf
             notes.append(
                 f"constant score {share:.0f} for {name!r}: {_all_or_none(share)} training case has it"
             )
             continue
-        fitted = _fit_column(geometry, truth[:, column], strengths)
+        fitted = _fit_column(geometry if known.all() else build_geometry(inputs[known]), targets, strengths)
         weights[:, column], intercepts[:, column] = fitted[0], fitted[1]
         fits = [_worse(first, second) for first, second in zip(fits, fitted[2], strict=True)]
     return weights, intercepts, tuple(fits), tuple(notes)
@@ -171,6 +174,11 @@ def _fit_softmax(
         for steps, norm, converged in zip(heads.steps, heads.gradient_norms, heads.converged, strict=True)
     )
     return weights, intercepts, fits, notes
+
+
+def _hard(labels: npt.NDArray[Any]) -> FloatArray:
+    """Return shares as zeros and ones; NaN stays."""
+    return np.where(np.isnan(labels), np.nan, (labels > 0.5).astype(np.float64))
 
 
 def _worse(first: HeadFit, second: HeadFit) -> HeadFit:

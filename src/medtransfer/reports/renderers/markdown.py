@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from medtransfer.reports.document import Document, Facts, Listing, Notice, Paragraph, Part, Section, Terms
+from medtransfer.reports.document import (
+    Document,
+    Facts,
+    Gallery,
+    Listing,
+    Notice,
+    Paragraph,
+    Part,
+    Section,
+    Terms,
+)
 from medtransfer.reports.figures.chart import Chart
 from medtransfer.reports.printable import one_line, printable
 from medtransfer.reports.tables.table import Table, TableCell
@@ -78,6 +88,9 @@ def _part(part: Part, figures: str) -> Iterator[str]:
             yield from (f"- **{plain(term)}.** {plain(explanation)}" for term, explanation in part.entries)
         case Listing():
             yield from _listing(part)
+        case Gallery():
+            yield from (f"**{plain(part.title)}**", "")
+            yield from (f"- {'; '.join(plain(', '.join(p.lines)) for p in group)}" for group in part.groups)
         case Table():
             yield from _table(part)
         case Chart():

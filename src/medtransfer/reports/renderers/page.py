@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from medtransfer.reports.document import Document, Facts, Listing, Notice, Paragraph, Part, Terms
+from medtransfer.reports.document import Document, Facts, Gallery, Listing, Notice, Paragraph, Part, Terms
 from medtransfer.reports.figures.chart import DARK_PALETTE, LIGHT_PALETTE, Chart
 from medtransfer.reports.figures.plotly_drawing import draw_plotly
 from medtransfer.reports.printable import printable
@@ -25,6 +25,7 @@ _KINDS = {
     Facts: "facts",
     Terms: "terms",
     Listing: "listing",
+    Gallery: "gallery",
     Table: "table",
     Chart: "chart",
 }
@@ -80,6 +81,10 @@ def _kind(part: Part) -> str:
     return _KINDS[type(part)]
 
 
+def _data_address(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
 def _policy(scripts: list[str]) -> str:
     digests = " ".join(f"'sha256-{_digest(text)}'" for text in scripts)
     return (
@@ -109,5 +114,10 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"kind": _kind, "breakable": breakable, "printable": printable}
+    environment.filters |= {
+        "kind": _kind,
+        "data_address": _data_address,
+        "breakable": breakable,
+        "printable": printable,
+    }
     return environment

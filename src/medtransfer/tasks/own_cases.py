@@ -1,0 +1,108 @@
+"""From one row per file of own data to its case table: classes in order, slices, patients, splits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from medtransfer.core.errors import DataError
+from medtransfer.core.problems import Problem
+from medtransfer.core.task_kind import TaskKind
+from medtransfer.data.case_table import CaseTable
+from medtransfer.data.file_source import FileSource
+from medtransfer.data.mask_rule import MaskRule
+from medtransfer.tasks.own_data_declaration import OwnData
+from medtransfer.tasks.own_images import slices_of_images, with_dicom_patients
+from medtransfer.tasks.own_splits import complete_splits
+
+
+def finished_cases(
+    name: str,
+    root: Path,
+    spec: OwnData,
+    frame: pd.DataFrame,
+    classes: tuple[str, ...],
+    problems: tuple[Problem, ...] = (),
+    *,
+    mask_rule: MaskRule = "nonzero",
+) -> CaseTable:
+    """Return the case table of own data from one row per file.
+
+    Args:
+        name: Task name.
+        root: Folder of the data set.
+        spec: The declaration.
+        frame: ``case_id``, ``patient_id``, ``image``, labels or ``mask``, and, for a drawn split to be
+            stratified by, ``stratum``.
+        classes: Class names in label order.
+        problems: What was found on the way.
+        mask_rule: What mask values mean.
+
+    Raises:
+        DataError: If a file cannot be read or the split is incomplete.
+    """
+    frame = slices_of_images(name, root, frame, spec.slices)
+    frame, patients_known = with_dicom_patients(frame, patients_given=spec.names_patients)
+    strata = frame["stratum"].tolist() if "stratum" in frame.columns else None
+    frame, split_source = complete_splits(name, frame, strata)
+    return CaseTable(
+        frame=frame.drop(columns=["stratum", "line"], errors="ignore").sort_values(
+            "case_id", ignore_index=True
+        ),
+        kind=_kind(spec, classes),
+        classes=classes,
+        source=FileSource(root, mask_rule, intensity=spec.shown_as, plane=spec.slices),
+        split_source=split_source,
+        patients_known=patients_known,
+        opening_problems=problems,
+    )
+
+
+def class_order(name: str, found: list[str], declared: list[str] | None) -> tuple[str, ...]:
+    """Return the class names in label order.
+
+    Args:
+        name: Task name for messages.
+        found: The class of every case.
+        declared: The user's order; None sorts the names, numbers by value.
+
+    Raises:
+        DataError: If a case has a class that is not declared, or there are fewer than two classes.
+    """
+    present = set(found)
+    if declared is not None:
+        outside = sorted(present - set(declared))
+        if outside:
+            raise DataError(
+                f"task {name!r}: expected only the classes {declared!r}, got also {outside[:5]!r}. "
+                "Correct the labels or add the classes."
+            )
+        return tuple(declared)
+    if len(present) < 2:
+        raise DataError(
+            f"task {name!r}: expected at least two classes, got {sorted(present)!r}. Check 'root'."
+        )
+    numeric = all(re.fullmatch(r"-?\d+", value) for value in present)
+    return tuple(sorted(present, key=int) if numeric else sorted(present))
+
+
+def patient_of(name: str, stem: str, pattern: str | None) -> str:
+    """Return the patient a file belongs to: the pattern's group, or the whole stem without one.
+
+    Raises:
+        DataError: If the pattern does not match.
+    """
+    if pattern is None:
+        return stem
+    match = re.search(pattern, stem)
+    if match is None:
+        raise DataError(f"{name}: expected a name that matches patient_pattern {pattern!r}, got {stem!r}.")
+    return match.group(1)
+
+
+def _kind(spec: OwnData, classes: tuple[str, ...]) -> TaskKind:
+    if spec.is_segmentation:
+        return TaskKind.SEGMENTATION
+    return spec.kind or (TaskKind.BINARY if len(classes) == 2 else TaskKind.MULTI_CLASS)

@@ -1,0 +1,236 @@
+"""Which files the images of own data are: names in a manifest resolved, volumes and series cut into slices."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from medtransfer.core.errors import BadImageError, DataError
+from medtransfer.data.dicom_headers import is_dicom, read_dicom_header
+from medtransfer.data.dicom_series import dicom_files, directory_files, find_series
+from medtransfer.data.inside_root import path_inside
+from medtransfer.data.locators import slice_locator
+from medtransfer.data.nifti_volumes import Plane, is_nifti, read_nifti_slices
+from medtransfer.tasks.tables import refuse
+
+_PICTURES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff"})
+_START_BYTES: Final = 1024
+
+
+@dataclass(frozen=True)
+class NamedImages:
+    """The files below a folder, found by path, by name or by name without ending."""
+
+    root: Path
+    """Folder of the data set."""
+    folder: str
+    """Folder below it that names start from."""
+    by_name: Mapping[str, tuple[str, ...]]
+    """File name, and file name without ending, to locators."""
+
+    @classmethod
+    def below(cls, root: Path, folder: str) -> NamedImages:
+        """List the folder once; hidden files are left out."""
+        found: dict[str, list[str]] = defaultdict(list)
+        top = root / folder
+        for path in sorted(top.rglob("*")) if top.is_dir() else []:
+            relative = path.relative_to(top)
+            if path.is_file() and not any(part.startswith(".") for part in relative.parts):
+                locator = (Path(folder) / relative).as_posix()
+                for name in {path.name, bare_stem(path.name)}:
+                    found[name].append(locator)
+        return cls(root, folder, {name: tuple(locators) for name, locators in found.items()})
+
+    def resolve(self, name: str) -> str | list[str]:
+        """Return the locator a name means, or, when there is not exactly one, all that it could mean.
+
+        A path below the folder wins; else the name, with or without its ending, of one file
+        anywhere below the folder.
+        """
+        if not name or "\0" in name:
+            return []
+        direct = (Path(self.folder) / name).as_posix()
+        if (self.root / direct).exists():
+            return direct
+        found = self.by_name.get(name, ())
+        return found[0] if len(found) == 1 else list(found)
+
+
+def bare_stem(name: str) -> str:
+    """Return a file name without its ending; both endings of ``.nii.gz``.
+
+    Example:
+        >>> bare_stem("case_1.nii.gz"), bare_stem("1.2.840.dcm"), bare_stem("scan")
+        ('case_1', '1.2.840', 'scan')
+    """
+    stem = name.removesuffix(".gz") if name.endswith(".nii.gz") else name
+    return Path(stem).stem
+
+
+def slices_of_images(name: str, root: Path, frame: pd.DataFrame, plane: Plane) -> pd.DataFrame:
+    """Return a case for every slice: of NIfTI volumes, DICOM series and files with several frames.
+
+    Rows that are single pictures stay as they are. Where any row is a volume, all rows get a
+    ``volume_id``: the file of a NIfTI volume, the SeriesInstanceUID of a DICOM series.
+
+    Args:
+        name: Task name for messages.
+        root: Folder of the data set.
+        frame: Rows with ``case_id``, ``patient_id`` and ``image``, the locator of a file, of a
+            DICOMDIR or of a folder with DICOM files; and ``mask`` where there are masks.
+        plane: Which way NIfTI volumes are cut.
+
+    Returns:
+        The frame with one row per case; ``dicom_patient`` holds the PatientID of DICOM images.
+
+    Raises:
+        DataError: If a file cannot be read or a mask has other slices than its image.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        for row in frame.to_dict("records"):
+            rows += _expanded(name, root, {str(key): value for key, value in row.items()}, plane)
+        rows = _with_series(root, rows)
+    except BadImageError as error:
+        raise DataError(f"task {name!r}: {error}") from error
+    expanded = pd.DataFrame(rows)
+    if "volume_id" in expanded.columns:
+        expanded["volume_id"] = expanded["volume_id"].fillna(expanded["case_id"])
+    return expanded
+
+
+def with_dicom_patients(frame: pd.DataFrame, *, patients_given: bool) -> tuple[pd.DataFrame, bool]:
+    """Return the frame with patients, taken from DICOM headers where nobody named them.
+
+    Args:
+        frame: What :func:`slices_of_images` returned.
+        patients_given: Whether the user named a patient column or pattern.
+
+    Returns:
+        The frame without its ``dicom_patient`` column, and whether patients are known.
+    """
+    if "dicom_patient" not in frame.columns:
+        return frame, patients_given
+    named = frame["dicom_patient"].fillna("")
+    known = patients_given or bool((named != "").all())
+    if known and not patients_given:
+        frame = frame.assign(patient_id=named)
+    elif not known and "volume_id" in frame.columns:
+        frame = frame.assign(patient_id=frame["volume_id"])
+    return frame.drop(columns="dicom_patient"), known
+
+
+def dicom_images_by_patient(name: str, root: Path, folder: str) -> dict[str, list[str]]:
+    """Return the DICOM files below a folder by the PatientID of their header.
+
+    Raises:
+        DataError: If there is no DICOM file, or one without PatientID.
+    """
+    try:
+        headers = {locator: read_dicom_header(root, locator) for locator in dicom_files(root, folder)}
+    except BadImageError as error:
+        raise DataError(f"task {name!r}: {error}") from error
+    if not headers:
+        raise DataError(
+            f"task {name!r}: columns: expected an image column, or DICOM files in {folder!r} whose patients the "
+            "patient column names, got neither. Add 'image' to the columns."
+        )
+    without = [repr(locator) for locator, header in headers.items() if not header.patient_id]
+    refuse(f"task {name!r}", folder, "a PatientID in every DICOM file", without)
+    found: dict[str, list[str]] = defaultdict(list)
+    for locator, header in headers.items():
+        found[header.patient_id].append(locator)
+    return found
+
+
+def _expanded(name: str, root: Path, row: dict[str, Any], plane: Plane) -> list[dict[str, Any]]:
+    locator = str(row["image"])
+    if (root / locator).is_dir():
+        return _files(name, row, dicom_files(root, locator), f"folder {locator!r}")
+    if Path(locator).name == "DICOMDIR":
+        return _files(name, row, directory_files(root, locator), f"directory {locator!r}")
+    kind = _kind(root, locator)
+    if kind == "nifti":
+        return _nifti_slices(name, root, row, plane)
+    return [row | {"dicom": True}] if kind == "dicom" else [row]
+
+
+def _files(name: str, row: dict[str, Any], files: Iterable[str], what: str) -> list[dict[str, Any]]:
+    found = list(files)
+    if not found:
+        raise DataError(f"task {name!r}: {what}: expected DICOM files, got none. Correct the path.")
+    if row.get("mask"):
+        raise DataError(
+            f"task {name!r}: {what}: expected a mask for every file of the series, got one for the folder. "
+            "Name the files one by one, each with its mask."
+        )
+    whole = row["patient_id"] == row["case_id"]
+    return [
+        row | {"case_id": file, "image": file, "dicom": True} | ({"patient_id": file} if whole else {})
+        for file in found
+    ]
+
+
+def _nifti_slices(name: str, root: Path, row: dict[str, Any], plane: Plane) -> list[dict[str, Any]]:
+    locator = str(row["image"])
+    count = read_nifti_slices(path_inside(root, locator), locator, plane)
+    masks = [str(mask) for mask in row.get("mask", ())]
+    for mask in masks:
+        if _kind(root, mask) != "nifti":
+            raise DataError(
+                f"task {name!r}: {mask}: expected a NIfTI mask for the volume {locator}, got another kind of file."
+            )
+        found = read_nifti_slices(path_inside(root, mask), mask, plane)
+        if found != count:
+            raise DataError(
+                f"task {name!r}: {mask}: expected {count} {plane} slices as {locator} has, got {found}. "
+                "Match each mask with its own image."
+            )
+    rows = []
+    for index in range(count):
+        cut: dict[str, Any] = {
+            "case_id": f"{row['case_id']}#{index:04d}",
+            "image": slice_locator(locator, index),
+            "volume_id": locator,
+        }
+        if masks:
+            cut["mask"] = tuple(slice_locator(mask, index) for mask in masks)
+        rows.append(row | cut)
+    return rows
+
+
+def _with_series(root: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put DICOM rows into anatomical order within their series and name series of several slices as volumes."""
+    by_locator = {str(row["image"]): row for row in rows if row.pop("dicom", False)}
+    if not by_locator:
+        return rows
+    ordered: list[dict[str, Any]] = [row for row in rows if str(row["image"]) not in by_locator]
+    for series in find_series(root, by_locator):
+        frames = [(part, frame) for part in series.slices for frame in range(part.header.frames)]
+        for part, frame in frames:
+            row = by_locator[part.locator] | {"dicom_patient": part.header.patient_id}
+            if part.header.frames > 1:
+                row |= {
+                    "case_id": f"{part.locator}#{frame:04d}",
+                    "image": slice_locator(part.locator, frame),
+                }
+                if row.get("mask"):
+                    row["mask"] = tuple(slice_locator(str(mask), frame) for mask in row["mask"])
+            ordered.append(row | ({"volume_id": series.uid} if len(frames) > 1 else {}))
+    return ordered
+
+
+def _kind(root: Path, locator: str) -> str:
+    """Return ``dicom``, ``nifti`` or ``picture``, by content where the ending does not say picture."""
+    if Path(locator).suffix.lower() in _PICTURES:
+        return "picture"
+    with path_inside(root, locator).open("rb") as stream:
+        start = stream.read(_START_BYTES)
+    if is_dicom(start):
+        return "dicom"
+    return "nifti" if is_nifti(start) else "picture"

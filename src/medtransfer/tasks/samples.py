@@ -1,0 +1,94 @@
+"""Synthetic copies of data sets: written below a data folder, marked, and recognised when opened."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from medtransfer.core.errors import DataError, UsageError
+from medtransfer.data.case_table import CaseTable
+from medtransfer.tasks.sample_files import PHANTOM_NOTE, write_json
+from medtransfer.tasks.target_task import TargetTask
+
+MARKER: Final = "SYNTHETIC-SAMPLE.json"
+"""File that says a folder holds generated images; beside the data set's file where that is one file."""
+
+CAUTION: Final = (
+    "Synthetic sample: the images are generated in the data set's layout and say nothing about patients."
+)
+"""What every report says about results on a sample."""
+
+
+def write_sample(task: TargetTask, data_folder: Path) -> Path:
+    """Write the synthetic copy of a task's data set below a data folder, where the task looks for it.
+
+    Args:
+        task: Registered task.
+        data_folder: Folder of data sets; made where it is missing.
+
+    Returns:
+        The data set's folder, or file, in the official layout.
+
+    Raises:
+        UsageError: If the task draws its images itself.
+        DataError: If something other than a sample of the same data set is already there.
+    """
+    if task.write_sample is None:
+        raise UsageError(f"task {task.name!r}: expected a data set that is downloaded, got generated images.")
+    root = data_folder / task.folders[0]
+    family = task.family or task.name
+    if root.exists():
+        if sample_family(root) != family:
+            raise DataError(
+                f"task {task.name!r}: expected nothing at {root}, got other files. A sample is never written "
+                "over data: choose another folder."
+            )
+        _remove(root)
+    data_folder.mkdir(parents=True, exist_ok=True)
+    marker = _marker(root, is_file=root.suffix == ".npz")
+    write_json(marker, {"sample_of": family, "note": PHANTOM_NOTE})
+    task.write_sample(root)
+    return root
+
+
+def sample_family(root: Path) -> str | None:
+    """Return which data set a folder or file is a synthetic sample of; None for real data.
+
+    Raises:
+        DataError: If the marker cannot be read.
+    """
+    marker = _marker(root, is_file=root.is_file())
+    if not marker.is_file():
+        return None
+    try:
+        return str(json.loads(marker.read_text(encoding="utf-8"))["sample_of"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{marker}: expected the marker of a synthetic sample, got {error}.") from error
+
+
+def as_sample(task: TargetTask, cases: CaseTable) -> tuple[TargetTask, CaseTable]:
+    """Return a task and its cases marked as generated, without the official counts."""
+    marked = replace(
+        task,
+        title=f"{task.title} (synthetic sample)",
+        expected=None,
+        phantom=True,
+        caution=CAUTION,
+        image_sets=(f"phantom-sample-{task.family or task.name}",),
+    )
+    others = tuple(problem for problem in cases.opening_problems if problem.what != "unexpected-count")
+    return marked, replace(cases, opening_problems=others)
+
+
+def _marker(root: Path, *, is_file: bool) -> Path:
+    return root.with_name(f"{root.name}.{MARKER}") if is_file else root / MARKER
+
+
+def _remove(root: Path) -> None:
+    if root.is_dir():
+        shutil.rmtree(root)
+    else:
+        root.unlink()
