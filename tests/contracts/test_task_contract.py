@@ -11,6 +11,7 @@ import pytest
 
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.metrics.declared_metrics import metrics
+from medtransfer.models.overlap import MEDICAL, NATURAL, OWN_PREFIX, PHANTOM_PREFIX
 from medtransfer.tasks.registry import target_tasks
 from medtransfer.tasks.target_task import TargetTask
 
@@ -42,10 +43,31 @@ def test_kinds_and_classes_fit(task: TargetTask) -> None:
 
 
 @every_task
-def test_expected_counts_name_the_splits(task: TargetTask) -> None:
-    for counts in task.expected.variants if task.expected else ():
-        assert set(counts) == {"train", "val", "test"}
+def test_expected_counts_name_splits_or_sums_of_them(task: TargetTask) -> None:
+    expected = task.expected
+    for counts in expected.variants if expected else ():
+        named = [split for splits in counts for split in splits.split("+")]
+        assert set(named) <= {"train", "val", "test"}
+        assert len(named) == len(set(named)), "no case is counted twice"
         assert min(counts.values()) > 0
+    for splits, classes in ((expected and expected.classes) or {}).items():
+        assert set(splits.split("+")) <= {"train", "val", "test"}
+        assert set(classes) <= set(task.classes)
+
+
+@every_task
+def test_its_image_sets_are_known_to_the_overlap_register(task: TargetTask) -> None:
+    assert all(
+        name in NATURAL | MEDICAL or name.startswith((PHANTOM_PREFIX, OWN_PREFIX)) for name in task.image_sets
+    )
+
+
+@every_task
+def test_the_page_says_everything(task: TargetTask) -> None:
+    page = task.page
+    if page is not None:
+        assert all(len(text.strip()) > 40 for text in (page.about, page.access, page.layout, page.split))
+        assert all(trap.endswith((".", "!")) for trap in page.traps)
 
 
 def test_listing_reads_nothing_and_imports_no_torch() -> None:

@@ -90,3 +90,60 @@ def test_what_is_missing_is_named(root: Path, gone: str) -> None:
     (root / gone).rename(root / "elsewhere")
     with pytest.raises(DataError, match=Path(gone).name):
         covid_ct.open(root)
+
+
+def test_the_sample_mixes_what_the_data_set_mixes(tmp_path: Path) -> None:
+    assert covid_ct.write_sample is not None
+    covid_ct.write_sample(tmp_path / "a")
+    covid_ct.write_sample(tmp_path / "b")
+    modes, written = set(), {}
+    for path in (tmp_path / "a" / "Images-processed").rglob("*.*"):
+        name = path.relative_to(tmp_path / "a").as_posix()
+        assert path.read_bytes() == (tmp_path / "b" / name).read_bytes()
+        with Image.open(path) as image:
+            modes.add((path.parent.name, path.suffix, image.format, image.mode))
+            written[name] = np.array(image.convert("L"), dtype=int)
+    assert {mode for folder, suffix, _, mode in modes if folder == "CT_COVID"} == {"L", "RGB", "RGBA"}
+    assert ("CT_COVID", ".png", "JPEG", "RGB") in modes
+    assert {(suffix, kind) for folder, suffix, kind, _ in modes if folder == "CT_NonCOVID"} >= {
+        (".jpg", "JPEG"),
+        (".png", "PNG"),
+    }
+    cases = covid_ct.open(tmp_path / "a")
+    assert set(cases.frame["image"]) == set(written)
+    for locator, pixels in written.items():
+        seen = cases.source.read_image(locator).astype(int)
+        assert np.abs((seen if seen.ndim == 2 else seen[..., 0]) - pixels).max() <= 1
+
+
+def test_the_sample_has_both_classes_in_every_split_and_no_paper_in_two(tmp_path: Path) -> None:
+    assert covid_ct.write_sample is not None
+    covid_ct.write_sample(tmp_path)
+    cases = covid_ct.open(tmp_path)
+    counts = cases.frame.groupby(["split", "label"]).size()
+    assert counts.to_dict() == {
+        **{("train", label): 18 for label in (0, 1)},
+        **{("val", label): 6 for label in (0, 1)},
+        **{("test", label): 10 for label in (0, 1)},
+    }
+    assert {problem.what for problem in audit_cases(cases)} == {"unexpected-count"}
+    groups = cases.frame.groupby("patient_id")
+    assert (groups["split"].nunique() == 1).all()
+    assert set(groups.size()[lambda sizes: sizes.index.str.startswith("CT_COVID")]) == {2}
+
+
+def test_only_the_lists_of_the_authors_count_as_official(root: Path) -> None:
+    assert covid_ct.open(root).split_source == "user"
+    for (kind, split), number in {
+        ("COVID", "train"): 191,
+        ("COVID", "val"): 60,
+        ("COVID", "test"): 98,
+        ("NonCOVID", "train"): 234,
+        ("NonCOVID", "val"): 58,
+        ("NonCOVID", "test"): 105,
+    }.items():
+        names = [f"{split}{number}.png" for number in range(number)]
+        for name in names:
+            (root / "Images-processed" / f"CT_{kind}" / name).write_bytes(b"")
+        (root / "Data-split" / kind / f"{split}CT_{kind}.txt").write_text("\n".join(names))
+    assert covid_ct.open(root).split_source == "official"

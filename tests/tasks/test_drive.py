@@ -73,3 +73,43 @@ def test_an_empty_folder_is_refused(root: Path) -> None:
         path.unlink()
     with pytest.raises(DataError, match=r"expected \.tif images in .*test/images"):
         drive_vessel.open(root)
+
+
+def test_the_sample_is_the_whole_data_set_in_small(tmp_path: Path) -> None:
+    assert drive_vessel.write_sample is not None
+    drive_vessel.write_sample(tmp_path / "a")
+    drive_vessel.write_sample(tmp_path / "b")
+    files = {path.relative_to(tmp_path / "a").as_posix(): path for path in (tmp_path / "a").rglob("*.*")}
+    assert all(path.read_bytes() == (tmp_path / "b" / name).read_bytes() for name, path in files.items())
+    expected = set()
+    for part, numbers in (("training", range(21, 41)), ("test", range(1, 21))):
+        for number in numbers:
+            expected |= {
+                f"{part}/images/{number:02}_{part}.tif",
+                f"{part}/1st_manual/{number:02}_manual1.gif",
+                f"{part}/mask/{number:02}_{part}_mask.gif",
+            }
+    assert set(files) == expected
+    cases = drive_vessel.open(tmp_path / "a")
+    assert audit_cases(cases, expected=drive_vessel.expected) == []
+    for row in cases.frame.to_dict("records"):
+        for locator in (*row["mask"], row["field_of_view"]):
+            with Image.open(files[locator]) as stored:
+                assert (stored.format, stored.mode) == ("GIF", "L")
+                values = np.array(stored)
+            assert set(np.unique(values)) == {0, 255}
+            assert np.array_equal(cases.source.read_mask(locator), values // 255)
+        image = cases.source.read_image(row["image"])
+        view = cases.source.read_mask(row["field_of_view"]) > 0
+        vessels = cases.source.read_mask(row["mask"][0]) > 0
+        assert image.shape == (58, 57, 3)
+        assert not vessels[~view].any()
+        assert image[~view].max() == 0
+        assert image[vessels].mean() < image[view & ~vessels].mean()
+
+
+def test_the_page_says_what_to_do_about_withheld_masks() -> None:
+    page = drive_vessel.page
+    assert page is not None
+    assert "withheld" in page.layout
+    assert any("field of view" in trap for trap in page.traps)

@@ -101,3 +101,66 @@ def test_pickled_content_is_not_run(tmp_path: Path) -> None:
     path = write_set(tmp_path / "breastmnist.npz", task, column=False, train_images=objects)
     with pytest.raises(DataError, match="allow_pickle=False"):
         task.open(path)
+
+
+SAMPLES = [task for task in medmnist_tasks if task.name.endswith("-64") or task.family == "breastmnist"]
+
+
+@pytest.mark.parametrize("task", SAMPLES, ids=lambda task: task.name)
+def test_a_sample_is_like_the_published_file_but_for_its_number_of_images(
+    task: TargetTask, tmp_path: Path
+) -> None:
+    assert task.write_sample is not None
+    path = tmp_path / task.folders[0]
+    task.write_sample(path)
+    first = path.read_bytes()
+    task.write_sample(path)
+    assert path.read_bytes() == first
+    assert len(first) < 5e6
+    side = int(task.name.rpartition("-")[2]) if "-" in task.name else 28
+    width = len(task.classes) if task.kind is TaskKind.MULTI_LABEL else 1
+    cases = task.open(path)
+    with np.load(path) as arrays:
+        assert {array.dtype for array in arrays.values()} == {np.dtype(np.uint8)}
+        for split, number in (("train", 60), ("val", 20), ("test", 20)):
+            images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+            channels = (3,) if task.family in COLOUR else ()
+            assert images.shape[1:] == (side, side, *channels)
+            assert number <= len(images) <= number + 2
+            assert labels.shape == (len(images), width)
+            assert np.array_equal(cases.labels()[cases.indices(split)].reshape(labels.shape), labels)
+            shown = labels if width > 1 else labels == np.arange(len(task.classes))
+            assert shown.sum(axis=0).min() >= (3 if split == "train" else 2)
+            assert np.array_equal(
+                cases.source.read_image(str(cases.frame["image"][cases.indices(split)[-1]])), images[-1]
+            )
+    assert audit_cases(cases) == []
+
+
+def test_a_chest_without_findings_is_in_the_sample(tmp_path: Path) -> None:
+    task = BY_NAME["chestmnist"]
+    assert task.write_sample is not None
+    task.write_sample(tmp_path / "chestmnist.npz")
+    labels = task.open(tmp_path / "chestmnist.npz").labels()
+    assert (labels.sum(axis=1) == 0).any()
+
+
+def test_the_four_sizes_of_a_set_share_a_page_that_names_its_counts() -> None:
+    for name in NAMES:
+        family = [task for task in medmnist_tasks if task.family == name]
+        assert len(family) == 4
+        assert len({task.page for task in family}) == 1
+        page = family[0].page
+        assert page is not None
+        for variant in family[0].expected.variants if family[0].expected else ():
+            assert " / ".join(f"{variant[split]:,}" for split in ("train", "val", "test")) in page.split
+        assert all(f"{name}{suffix}.npz" in page.layout for suffix in ("", "_64", "_128", "_224"))
+        assert ("N x S x S x 3" in page.layout) == (name in COLOUR)
+        assert ("N x 14" in page.layout) == (name == "chestmnist")
+
+
+def test_terms_and_cautions_are_those_of_the_set() -> None:
+    assert {task.family for task in medmnist_tasks if task.licence == "CC BY-NC 4.0"} == {"dermamnist"}
+    assert "one lesion lie in different official splits" in BY_NAME["dermamnist-224"].caution
+    assert BY_NAME["breastmnist"].classes[1] == "normal or benign"
+    assert any("'normal or benign'" in trap for trap in BY_NAME["breastmnist"].page.traps)  # type: ignore[union-attr]

@@ -59,7 +59,7 @@ def audit_cases(
         ``unexpected-count``, ``empty-split``, ``unexpected-split``, ``patient-overlap``,
         ``similar-patients``, ``unexpected-label``, ``class-absent``, ``unreadable-image``,
         ``constant-image``, ``unreadable-mask``, ``mask-size``, ``empty-mask``, ``unexpected-mask``,
-        ``duplicate-image``.
+        ``duplicate-image``. A constant image is no problem where cases are slices of volumes.
 
     Raises:
         DataError: If a worker process dies.
@@ -226,7 +226,8 @@ def _pixel_problems(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[P
         where = f"{split} split"
         seen = [(names[row], facts[row]) for row in cases.indices(split)]
         bad = [entry.bad_image.rstrip(".") for _, entry in seen if entry.bad_image is not None]
-        constant = [name for name, entry in seen if entry.constant]
+        # the first and last slices of a volume may well be black
+        constant = [name for name, entry in seen if entry.constant and not cases.has_volumes]
         bad_masks = [reason.rstrip(".") for _, entry in seen for reason in entry.bad_masks]
         other_sizes = [text for _, entry in seen for text in entry.other_sizes]
         for what, expected, listed, advice in (

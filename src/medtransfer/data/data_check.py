@@ -224,6 +224,15 @@ def _remarks(
             "none: every case counts as its own patient or group",
             "Name the patients if you can: images of one patient in two splits make scores too high.",
         )
+    constant = sum(entry.constant for entry in facts)
+    if constant and cases.has_volumes:
+        yield Problem(
+            "constant-image",
+            "slices",
+            "few slices without content",
+            f"{constant} of {len(facts)} whose pixels are all equal",
+            "Usual at the ends of a volume; look at the window if there are many.",
+        )
     yield from _unused(cases)
     yield from _repeats(cases, facts)
 
@@ -284,6 +293,8 @@ def _complaints(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[Compl
     """Yield the cases behind what was seen in single images and masks."""
     wanted = cases.frame.get("foreground")
     for row, entry in enumerate(facts):
+        if entry.constant and cases.has_volumes:
+            continue
         for what, text in _faults(entry, None if wanted is None else bool(wanted.iloc[row])):
             yield Complaint(what, text, (row,))
     yield from _exact_pairs(cases, facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import warnings
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,7 @@ def dicom_errors() -> tuple[type[BaseException], ...]:
     builtin = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
     others = (
         RuntimeError,
+        zlib.error,
         MemoryError,
         AssertionError,
         struct.error,
@@ -123,9 +125,9 @@ def read_dataset(path: Path, name: str, *, pixels: bool) -> FileDataset:
 
     try:
         _refuse_other_content(path, name)
-        _refuse_inflation(path, name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd but readable values; what matters is checked below
+            _refuse_inflation(path, name)
             dataset = pydicom.dcmread(path, stop_before_pixels=not pixels)
             _check_image(dataset, name)
     except BadImageError:
@@ -153,8 +155,6 @@ def _refuse_other_content(path: Path, name: str) -> None:
 
 def _refuse_inflation(path: Path, name: str) -> None:
     """Refuse a deflated file that unpacks to more than 50 times its size, without unpacking it all."""
-    import zlib
-
     import pydicom
 
     meta = pydicom.filereader.read_file_meta_info(path)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 _GREYS: Final = frozenset({"MONOCHROME1", "MONOCHROME2"})
+_UNDEFINED: Final = 0xFFFFFFFF
 _JPEG_12: Final = "1.2.840.10008.1.2.4.51"
 
 
@@ -59,12 +60,14 @@ def read_dicom_frame(path: Path, name: str, frame: int = 0) -> DicomFrame:
             compressed in a way no installed decoder knows.
     """
     dataset = read_dataset(path, name, pixels=True)
-    _check_pixel_data(dataset, path, name)
-    _check_frame(dataset, name, frame)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _check_pixel_data(dataset, path, name)
+            _check_frame(dataset, name, frame)
             values = _decoded(dataset, frame)
+    except BadImageError:
+        raise
     except dicom_errors() as error:
         extra = " Install medtransfer[jpeg12]." if _is_jpeg_12(dataset) else ""
         raise BadImageError(
@@ -84,12 +87,14 @@ def read_stored_values(path: Path, name: str, frame: int = 0) -> npt.NDArray[Any
     from pydicom.pixels import pixel_array
 
     dataset = read_dataset(path, name, pixels=True)
-    _check_pixel_data(dataset, path, name)
-    _check_frame(dataset, name, frame)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _check_pixel_data(dataset, path, name)
+            _check_frame(dataset, name, frame)
             values: npt.NDArray[Any] = pixel_array(dataset, index=frame)
+    except BadImageError:
+        raise
     except dicom_errors() as error:
         raise BadImageError(
             f"{name}: expected a mask that can be decoded, got {dicom_reason(error)}. Replace the file."
@@ -170,6 +175,12 @@ def _number(dataset: Dataset, tag: str, default: float) -> float:
 
 def _check_pixel_data(dataset: Dataset, path: Path, name: str) -> None:
     """Refuse pixel data that is absent, cut off or longer than the file."""
+    declared = _declared_length(dataset)
+    if declared is not None and declared[0] != declared[1]:
+        raise BadImageError(
+            f"{name}: expected {declared[0]} bytes of pixel data, as the file says, got {declared[1]}. "
+            "Replace the file."
+        )
     data = dataset.get("PixelData")
     if not data:
         raise BadImageError(
@@ -195,12 +206,19 @@ def _check_pixel_data(dataset: Dataset, path: Path, name: str) -> None:
         )
 
 
+def _declared_length(dataset: Dataset) -> tuple[int, int] | None:
+    """Return the declared and the real number of bytes of pixel data; None where no number is declared."""
+    element: Any = dataset.get_item("PixelData") if "PixelData" in dataset else None
+    length = getattr(element, "length", _UNDEFINED)  # only elements as they were read have one
+    return None if length == _UNDEFINED else (length, len(element.value or b""))
+
+
 def _ends_with_delimiter(path: Path) -> bool:
     """Return whether fragments end with a sequence delimiter, which may be followed by other elements."""
     with path.open("rb") as stream:
         stream.seek(0, 2)
         stream.seek(max(0, stream.tell() - (1 << 16)))
-        return b"\xfe\xff\xdd\xe0" in stream.read()
+        return b"\xfe\xff\xdd\xe0\x00\x00\x00\x00" in stream.read()
 
 
 def _check_frame(dataset: Dataset, name: str, frame: int) -> None:
@@ -210,7 +228,8 @@ def _check_frame(dataset: Dataset, name: str, frame: int) -> None:
 
 
 def _is_jpeg_12(dataset: Dataset) -> bool:
-    return str(dataset.file_meta.get("TransferSyntaxUID", "")) == _JPEG_12
+    meta = getattr(dataset, "file_meta", None)
+    return meta is not None and str(meta.get("TransferSyntaxUID", "")) == _JPEG_12
 
 
 def _eight_bits(frame: DicomFrame) -> UInt8Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -99,9 +100,11 @@ def directory_files(root: Path, locator: str) -> list[str]:
 
     path = path_inside(root, locator)
     try:
-        directory = pydicom.dcmread(path)
-        records = list(directory.get("DirectoryRecordSequence") or [])
-        named = [_file_id(record) for record in records if record.get("DirectoryRecordType") == "IMAGE"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd file ids are judged below
+            directory = pydicom.dcmread(path)
+            records = list(directory.get("DirectoryRecordSequence") or [])
+            named = [_file_id(record) for record in records if record.get("DirectoryRecordType") == "IMAGE"]
     except dicom_errors() as error:
         raise BadImageError(
             f"{locator}: expected a readable DICOMDIR, got {dicom_reason(error)}. Replace the file."

@@ -18,6 +18,7 @@ _Folder = dict[str, tuple[_Stamp, str]]
 
 _SETTLED_NS: Final = 2_000_000_000
 _TIMEOUT_S: Final = 60.0
+_MOST_IN_MEMORY: Final = 200_000
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS facts (kind TEXT, folder TEXT, name TEXT, size INTEGER, mtime_ns INTEGER, "
     "ctime_ns INTEGER, inode INTEGER, value TEXT, PRIMARY KEY (kind, folder, name)) WITHOUT ROWID"
@@ -82,8 +83,14 @@ class FileMemory:
                     "WHERE kind = ? AND folder = ?",
                     (self.kind, str(folder)),
                 ).fetchall()
+            self._forget_others()
             self._known[key] = {name: (_stamp_of(numbers), value) for name, *numbers, value in rows}
         return self._known[key]
+
+    def _forget_others(self) -> None:
+        """Drop the folders met first from memory, not from the database, when there are very many facts."""
+        while len(self._known) > 1 and sum(map(len, self._known.values())) > _MOST_IN_MEMORY:
+            self._known.pop(next(iter(self._known)))
 
 
 def _stamp(path: Path) -> _Stamp:

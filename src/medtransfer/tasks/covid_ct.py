@@ -12,7 +12,8 @@ from medtransfer.core.problems import Problem
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.case_table import SPLITS, CaseTable, SplitSource
 from medtransfer.data.file_source import FileSource
-from medtransfer.tasks.target_task import TargetTask
+from medtransfer.tasks.samples_of_covid_ct import write_covid_ct_sample
+from medtransfer.tasks.target_task import TargetTask, TaskPage
 
 CLASSES = ("non-covid", "covid")
 _FOLDERS = {"non-covid": "CT_NonCOVID", "covid": "CT_COVID"}
@@ -157,4 +158,39 @@ covid_ct = TargetTask(
         "Figure crops from publications: Hounsfield units are lost and the two classes come from different "
         "papers, so a high AUC may be shortcut learning. Groups are source papers, read from file names."
     ),
+    page=TaskPage(
+        about=(
+            "Slices of chest CT, cut out of the figures of preprints and other publications: 349 images "
+            "with COVID-19 and 397 without. Images with COVID-19 are told from the others."
+        ),
+        access="Download the repository at the address given; no registration, no stated licence.",
+        layout=(
+            "Images-processed/CT_COVID/*.png           CT_COVID.zip, unpacked\n"
+            "Images-processed/CT_NonCOVID/*.jpg *.png  CT_NonCOVID.zip, unpacked\n"
+            "Data-split/COVID/trainCT_COVID.txt        valCT_COVID.txt, testCT_COVID.txt\n"
+            "Data-split/NonCOVID/trainCT_NonCOVID.txt  valCT_NonCOVID.txt, testCT_NonCOVID.txt\n"
+            "One file name per line in the lists."
+        ),
+        split=(
+            "The lists decide. With the lists of the authors, 425 / 118 / 203 images, the split counts as "
+            "official; with any others it is called the user's. Images of one publication are one group: "
+            "the number before % and the name before -p<page>- in a file name."
+        ),
+        traps=(
+            (
+                "Figures carry no Hounsfield units and no depth: window, size and compression differ from paper "
+                "to paper, and the papers differ by class. A network can tell the papers apart."
+            ),
+            (
+                "Grey images, colour images and images with transparency are mixed, and some files named .png "
+                "hold JPEG data: what a file is, its content says. Transparency is dropped."
+            ),
+            (
+                "The abstract of the paper counts 463 images without COVID-19, the archive holds 397. A folder "
+                "with another number is reported."
+            ),
+            "Patients are not named: two publications about one patient count as two groups.",
+        ),
+    ),
+    write_sample=write_covid_ct_sample,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.audit import ExpectedCounts
 from medtransfer.data.case_table import LABEL_PREFIX, SPLITS, CaseTable
 from medtransfer.data.npz_source import NpzSource, read_npz_arrays
-from medtransfer.tasks.target_task import TargetTask
+from medtransfer.tasks.medmnist_sets import MEDMNIST_SETS, MedMNISTSet
+from medtransfer.tasks.samples_of_medmnist import write_medmnist_sample
+from medtransfer.tasks.target_task import TargetTask, TaskPage
 
 SIZES = (28, 64, 128, 224)
 """Published side lengths in pixels; 28 has no suffix in file names."""
@@ -25,167 +26,6 @@ SIZES = (28, 64, 128, 224)
 _CITATION = (
     "Yang et al., MedMNIST v2: A large-scale lightweight benchmark for 2D and 3D biomedical image "
     "classification, Scientific Data 10:41, 2023"
-)
-_ORGANS = (
-    *("bladder", "femur-left", "femur-right", "heart", "kidney-left", "kidney-right"),
-    *("liver", "lung-left", "lung-right", "pancreas", "spleen"),
-)
-CHEST_FINDINGS = (
-    *(
-        "Atelectasis",
-        "Cardiomegaly",
-        "Effusion",
-        "Infiltration",
-        "Mass",
-        "Nodule",
-        "Pneumonia",
-        "Pneumothorax",
-    ),
-    *("Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia"),
-)
-
-
-@dataclass(frozen=True)
-class MedMNISTSet:
-    """The facts of one MedMNIST data set."""
-
-    name: str
-    """File stem of the 28-pixel release."""
-    title: str
-    """One line for people."""
-    kind: TaskKind
-    """What is predicted."""
-    classes: tuple[str, ...]
-    """Class names in label order."""
-    counts: tuple[tuple[int, int, int], ...]
-    """Official train, val and test counts; a second entry where a later release differs."""
-    image_set: str
-    """Where the images come from."""
-    caution: str = ""
-    """Known weakness of the data set."""
-
-
-_SETS = (
-    MedMNISTSet(
-        "pathmnist",
-        "Colorectal tissue in histology, nine classes",
-        TaskKind.MULTI_CLASS,
-        (
-            *(
-                "adipose",
-                "background",
-                "debris",
-                "lymphocytes",
-                "mucus",
-                "smooth muscle",
-                "normal colon mucosa",
-            ),
-            *("cancer-associated stroma", "colorectal adenocarcinoma epithelium"),
-        ),
-        ((89_996, 10_004, 7_180),),
-        "nct-crc-he-100k",
-    ),
-    MedMNISTSet(
-        "chestmnist",
-        "Fourteen findings in frontal chest X-rays",
-        TaskKind.MULTI_LABEL,
-        CHEST_FINDINGS,
-        ((78_468, 11_219, 22_433),),
-        "chestxray14",
-    ),
-    MedMNISTSet(
-        "dermamnist",
-        "Pigmented skin lesions, seven classes",
-        TaskKind.MULTI_CLASS,
-        ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"),
-        ((7_007, 1_003, 2_005),),
-        "ham10000",
-        "Several images of one lesion lie in different official splits, so scores are optimistic.",
-    ),
-    MedMNISTSet(
-        "octmnist",
-        "Retinal optical coherence tomography, four classes",
-        TaskKind.MULTI_CLASS,
-        ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
-        ((97_477, 10_832, 1_000),),
-        "kermany-oct",
-    ),
-    MedMNISTSet(
-        "pneumoniamnist",
-        "Pneumonia in paediatric chest X-rays",
-        TaskKind.BINARY,
-        ("normal", "pneumonia"),
-        ((4_708, 524, 624),),
-        "kermany-pediatric-cxr",
-    ),
-    MedMNISTSet(
-        "retinamnist",
-        "Diabetic retinopathy grade in fundus photographs",
-        TaskKind.MULTI_CLASS,
-        ("grade 0", "grade 1", "grade 2", "grade 3", "grade 4"),
-        ((1_080, 120, 400),),
-        "deepdrid",
-        "Grades are ordered; the metrics treat them as plain classes.",
-    ),
-    MedMNISTSet(
-        "breastmnist",
-        "Breast ultrasound: normal or benign against malignant",
-        TaskKind.BINARY,
-        ("malignant", "normal or benign"),
-        ((546, 78, 156),),
-        "busi",
-    ),
-    MedMNISTSet(
-        "bloodmnist",
-        "Blood cells under the microscope, eight classes",
-        TaskKind.MULTI_CLASS,
-        (
-            *("basophil", "eosinophil", "erythroblast", "immature granulocyte"),
-            *("lymphocyte", "monocyte", "neutrophil", "platelet"),
-        ),
-        ((11_959, 1_712, 3_421),),
-        "pbc-blood-cells",
-    ),
-    MedMNISTSet(
-        "tissuemnist",
-        "Human kidney cortex cells, eight classes",
-        TaskKind.MULTI_CLASS,
-        (
-            *(
-                "collecting duct or connecting tubule",
-                "distal convoluted tubule",
-                "glomerular endothelial cell",
-            ),
-            *("interstitial endothelial cell", "leukocyte", "podocyte", "proximal tubule segment"),
-            "thick ascending limb",
-        ),
-        ((165_466, 23_640, 47_280),),
-        "bbbc051",
-    ),
-    MedMNISTSet(
-        "organamnist",
-        "Abdominal organs in axial CT, eleven classes",
-        TaskKind.MULTI_CLASS,
-        _ORGANS,
-        ((34_581, 6_491, 17_778), (34_561, 6_491, 17_778)),
-        "lits",
-    ),
-    MedMNISTSet(
-        "organcmnist",
-        "Abdominal organs in coronal CT, eleven classes",
-        TaskKind.MULTI_CLASS,
-        _ORGANS,
-        ((13_000, 2_392, 8_268), (12_975, 2_392, 8_216)),
-        "lits",
-    ),
-    MedMNISTSet(
-        "organsmnist",
-        "Abdominal organs in sagittal CT, eleven classes",
-        TaskKind.MULTI_CLASS,
-        _ORGANS,
-        ((13_940, 2_452, 8_829), (13_932, 2_452, 8_827)),
-        "lits",
-    ),
 )
 
 
@@ -270,7 +110,7 @@ def _task(facts: MedMNISTSet, size: int) -> TargetTask:
         metrics=metrics,
         open=partial(read_medmnist, kind=facts.kind, classes=facts.classes),
         folders=(f"{stem}.npz", f"medmnist/{stem}.npz", f"{facts.name}/{stem}.npz"),
-        licence="CC BY-NC 4.0" if facts.name == "dermamnist" else "CC BY 4.0",
+        licence=facts.licence,
         citation=_CITATION,
         url="https://medmnist.com",
         expected=ExpectedCounts(
@@ -278,7 +118,43 @@ def _task(facts: MedMNISTSet, size: int) -> TargetTask:
         ),
         image_sets=(facts.image_set,),
         caution=facts.caution,
+        page=_page(facts),
+        family=facts.name,
+        write_sample=partial(write_medmnist_sample, facts=facts, size=size),
     )
 
 
-medmnist_tasks: tuple[TargetTask, ...] = tuple(_task(facts, size) for facts in _SETS for size in SIZES)
+def _page(facts: MedMNISTSet) -> TaskPage:
+    """Return what all four sizes of a set have in common."""
+    counts = " or ".join(f"{train:,} / {val:,} / {test:,}" for train, val, test in facts.counts)
+    larger = "\n".join(f"{facts.name}_{size}.npz    {size} x {size} pixels" for size in SIZES[1:])
+    channels = " x 3" if facts.colour else ""
+    columns = len(facts.classes) if facts.kind is TaskKind.MULTI_LABEL else 1
+    return TaskPage(
+        about=f"{facts.about} All images were reduced to small squares by the authors of MedMNIST.",
+        access=(
+            "Download from the Zenodo record linked at https://medmnist.com, one file per size. No "
+            f"registration. Licence {facts.licence}; cite MedMNIST and the source of the images."
+        ),
+        layout=(
+            f"{facts.name}.npz    28 x 28 pixels\n{larger}\n"
+            "Any of them is enough, directly in the data folder or below medmnist/. Arrays in each:\n"
+            f"  train_images, val_images, test_images    uint8, N x S x S{channels}\n"
+            f"  train_labels, val_labels, test_labels    uint8, N x {columns}"
+        ),
+        split=(
+            f"Official, stored in the file: {counts} images for training, validation and test. {facts.split} "
+            "The files name no patients, so every image counts as its own patient and intervals are "
+            "narrower than they should be."
+        ),
+        traps=(
+            "28 pixels are too few for networks pretrained at 224: prefer the file of 224 pixels.",
+            "Label arrays have the shape (N, 1) in most releases and (N,) in some copies; both are read.",
+            *facts.traps,
+        ),
+    )
+
+
+medmnist_tasks: tuple[TargetTask, ...] = tuple(
+    _task(facts, size) for facts in MEDMNIST_SETS for size in SIZES
+)
