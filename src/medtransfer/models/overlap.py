@@ -23,29 +23,34 @@ NATURAL = frozenset(
 
 MEDICAL = frozenset(
     {
-        *("bbbc051", "breastmnist", "busi", "bloodmnist", "brax", "chestmnist", "chestxray14", "chestx-ray8"),
-        *("chexpert", "covid-ct", "deepdrid", "dermamnist", "drive"),
+        *("bbbc051", "bloodmnist", "brats2020", "brax", "breastmnist", "busi", "chestmnist", "chestx-ray8"),
         *(
+            "chestxray14",
+            "chexpert",
+            "covid-ct",
+            "deepdrid",
+            "dermamnist",
+            "drive",
             "ham10000",
             "hippocampus-mr",
-            "isic2018",
-            "isic2019",
-            "kermany-oct",
-            "kermany-pediatric-cxr",
-            "lits",
+        ),
+        *("isic2018", "isic2019", "jsrt", "kermany-oct", "kermany-pediatric-cxr", "lits", "mimic-cxr"),
+        *("montgomery-cxr", "nct-crc-he-100k", "octmnist", "organamnist", "organcmnist", "organsmnist"),
+        *("padchest", "pathmnist", "pbc-blood-cells", "pneumoniamnist", "pneumothorax-segmentation"),
+        *(
+            "radimagenet",
+            "radnet-12m",
+            "radnet-1m",
+            "retinamnist",
+            "rsna-pe",
+            "rsna-pneumonia",
+            "shenzhen-cxr",
         ),
         *(
-            "mimic-cxr",
-            "nct-crc-he-100k",
-            "octmnist",
-            "organamnist",
-            "organcmnist",
-            "organsmnist",
-            "padchest",
+            "tissuemnist",
+            "vindr-cxr",
+            "xray-926k",
         ),
-        *("pathmnist", "pbc-blood-cells", "pneumoniamnist", "pneumothorax-segmentation", "radimagenet"),
-        *("radnet-1m", "radnet-12m", "retinamnist", "rsna-pneumonia", "shenzhen-cxr", "tissuemnist"),
-        *("vindr-cxr", "xray-926k"),
     }
 )
 """Collections whose relations are written down in ``FAMILIES`` and ``UNCERTAIN``."""
