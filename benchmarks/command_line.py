@@ -20,7 +20,9 @@ from medtransfer.core.errors import NotRegisteredError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bars and return the exit code: 0 when they ran, whatever they found, 2 for wrong use."""
     options = _parser().parse_args(arguments)
-    names = [name.upper() for name in options.names] or bars.names()
+    names = [
+        (name.upper() if name.upper() in bars.names() else name.lower()) for name in options.names
+    ] or bars.names()
     try:
         chosen = {name: bars.get(name) for name in names}
     except NotRegisteredError as error:

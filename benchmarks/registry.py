@@ -43,3 +43,11 @@ bars.add(
         "benchmarks.r8_growth:contests",
     ),
 )
+bars.add(
+    "readers",
+    Bar(
+        "reading files",
+        "the plain library call ÷ our reader, to the same grey levels",
+        "benchmarks.readers:contests",
+    ),
+)

@@ -48,10 +48,10 @@ def test_slices_lie_as_radiologists_look_at_them() -> None:
     data = np.zeros((4, 5, 6))
     data[3, 4, 5] = 1  # the voxel furthest to the right, anterior and superior
     volume = Volume(data, (1.0, 1.0, 1.0))
-    assert volume.slice(5, "axial")[0, 0] == 1  # anterior at the top, right at the left
-    assert volume.slice(4, "coronal")[0, 0] == 1  # superior at the top, right at the left
-    assert volume.slice(3, "sagittal")[0, 0] == 1  # superior at the top, anterior at the left
-    assert volume.slice(0, "axial").shape == (5, 4)
+    assert volume.cut(5, "axial")[0, 0] == 1  # anterior at the top, right at the left
+    assert volume.cut(4, "coronal")[0, 0] == 1  # superior at the top, right at the left
+    assert volume.cut(3, "sagittal")[0, 0] == 1  # superior at the top, anterior at the left
+    assert volume.cut(0, "axial").shape == (5, 4)
 
 
 def test_windows_keep_hounsfield_units(tmp_path: Path) -> None:

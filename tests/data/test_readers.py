@@ -160,8 +160,15 @@ def test_other_content_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_formats_outside_the_list_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadImageError):
         read_image(save(tmp_path / "a.png", GREY, "BMP"))
-    with pytest.raises(BadImageError, match="CMYK"):
-        read_image(save(tmp_path / "a.jpg", Image.fromarray(COLOUR).convert("CMYK"), "JPEG"))
+    with pytest.raises(BadImageError, match="'LAB'"):
+        read_image(save(tmp_path / "a.tif", Image.new("LAB", (3, 2)), "TIFF"))
+
+
+def test_printing_colours_become_red_green_and_blue(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", Image.fromarray(COLOUR).convert("CMYK"), "JPEG")
+    with Image.open(path) as image:
+        expected = np.array(image.convert("RGB"))
+    np.testing.assert_array_equal(read_image(path), expected)
 
 
 @pytest.mark.parametrize(("file_format", "suffix"), [("GIF", ".gif"), ("TIFF", ".tif")])

@@ -44,14 +44,14 @@ def stored(path: Path) -> np.ndarray:
 
 
 def look_alikes(root: Path) -> list[set[str]]:
-    """Groups of images whose hashes, as imagehash gives them, are linked by at most four bits."""
+    """Groups of images whose hashes, as imagehash gives them, are linked by at most eight bits."""
     groups = {name: {name} for name in images(root)}
     hashes = {}
     for name in groups:
         with Image.open(root / name) as image:
             hashes[name] = imagehash.phash(image)
     for one, other in combinations(groups, 2):
-        if hashes[one] - hashes[other] <= 4 and groups[one] is not groups[other]:
+        if hashes[one] - hashes[other] <= 8 and groups[one] is not groups[other]:
             groups[one] |= groups[other]
             for name in groups[other]:
                 groups[name] = groups[one]

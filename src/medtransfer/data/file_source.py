@@ -22,7 +22,7 @@ from medtransfer.data.intensity import Intensity, VolumeRange, Window, to_grey_l
 from medtransfer.data.mask_rule import MaskColours, MaskRule, apply_mask_rule, check_mask_rule
 from medtransfer.data.nifti_volumes import Plane, Volume, is_nifti, read_nifti_volume
 from medtransfer.data.raw_files import read_raw
-from medtransfer.data.readers import read_image, read_mask
+from medtransfer.data.readers import read_mask, read_picture
 from medtransfer.data.run_lengths import RunLengthTable
 
 _START_BYTES = 1024
@@ -144,7 +144,7 @@ class FileSource:
             return self._read_nifti(path, rest, argument)
         if start.startswith(_NPY):
             return _as_image(_read_array(path, rest))
-        return read_image(self.root / rest, root=self.root)
+        return read_picture(path, rest)
 
     def _read_dicom(self, path: Path, name: str, frame: int) -> UInt8Array:
         from medtransfer.data.dicom_pixels import displayed, read_dicom_frame
@@ -223,14 +223,14 @@ def _slice(volume: Volume, index: str, plane: Plane, name: str) -> npt.NDArray[A
     count = volume.count(plane)
     if not index:
         if count == 1:
-            return volume.slice(0, plane)
+            return volume.cut(0, plane)
         raise BadImageError(
             f"{name}: expected a slice of the volume, which has {count}, got the whole file. "
             "Declare 'slices' to make a case of every slice."
         )
     if int(index) >= count:
         raise BadImageError(f"{name}: expected a slice from 0 to {count - 1}, got {index}.")
-    return volume.slice(int(index), plane)
+    return volume.cut(int(index), plane)
 
 
 @lru_cache(maxsize=64)

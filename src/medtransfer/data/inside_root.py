@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from medtransfer.core.errors import BadImageError
@@ -41,7 +42,7 @@ def checked_inside(root: Path, path: Path, name: str) -> Path:
         BadImageError: If it is outside, or cannot be followed at all.
     """
     try:
-        real, real_root = path.resolve(), root.resolve()
+        real, real_root = _followed(path), _real_folder(root)
     except (OSError, RuntimeError, ValueError) as error:
         raise BadImageError(f"{name!r}: expected a path, got one that cannot be followed.") from error
     if not real.is_relative_to(real_root):
@@ -50,3 +51,15 @@ def checked_inside(root: Path, path: Path, name: str) -> Path:
             "Copy the file into the folder, or name the folder that holds both."
         )
     return real
+
+
+def _followed(path: Path) -> Path:
+    """Return the path with all links followed; what a folder leads to is looked up once per process."""
+    if path.name in {"", "..", "."} or path.is_symlink():
+        return path.resolve()
+    return _real_folder(path.parent) / path.name
+
+
+@lru_cache(maxsize=4096)
+def _real_folder(folder: Path) -> Path:
+    return folder.resolve()

@@ -57,14 +57,15 @@ class Volume:
         """Return the number of slices of a plane."""
         return int(self.voxels.shape[_AXIS[plane]])
 
-    def slice(self, index: int, plane: Plane) -> npt.NDArray[Any]:
+    def cut(self, index: int, plane: Plane) -> npt.NDArray[Any]:
         """Return one slice as it is looked at: anterior or superior at the top, the patient's right at the left.
 
         Sagittal slices have anterior at the left. Slices are counted from inferior, posterior or left.
         """
-        cut = self.voxels.take(index, axis=_AXIS[plane])
-        turned = cut[::-1, ::-1].T
-        return np.ascontiguousarray(turned)
+        at: list[slice | int] = [slice(None)] * 3
+        at[_AXIS[plane]] = index
+        part = self.voxels[tuple(at)]  # a view; numpy's take would copy the whole volume first
+        return np.ascontiguousarray(part[::-1, ::-1].T)
 
 
 def is_nifti(start: bytes) -> bool:

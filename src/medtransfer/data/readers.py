@@ -22,7 +22,7 @@ MAX_PIXELS: Final = 89_478_485
 MAX_SIDE: Final = 65_535
 
 _GREY: Final = frozenset({"1", "L", "LA"})
-_COLOUR: Final = frozenset({"RGB", "RGBA", "P", "PA"})
+_COLOUR: Final = frozenset({"RGB", "RGBA", "P", "PA", "CMYK"})
 _DEEP: Final = frozenset({"I;16", "I;16L", "I;16B", "I", "F"})
 _WITH_ALPHA: Final = frozenset({"LA", "RGBA", "PA"})
 _DECODER_ERRORS: Final = (
@@ -63,12 +63,26 @@ def read_image(path: Path, *, root: Path | None = None) -> UInt8Array:
         BadImageError: If the file is missing, damaged, cut off, outside ``root``, of another
             format or mode, has several pictures, or is larger than ``MAX_PIXELS`` or ``MAX_SIDE``.
     """
-    name = _name(path, root)
-    image = _decode(path, root, name)
+    return read_picture(
+        path if root is None else checked_inside(root, path, _name(path, root)), _name(path, root)
+    )
+
+
+def read_picture(path: Path, name: str) -> UInt8Array:
+    """Return the pixels of a file as :func:`read_image` does, wherever it lies.
+
+    Args:
+        path: File to read.
+        name: What to call it in a message.
+
+    Raises:
+        BadImageError: As for :func:`read_image`.
+    """
+    image = _decode(path, name)
     if image.mode in _DEEP:
         return _stretched(np.array(image), name)
-    grey = image.mode in _GREY or _has_grey_palette(image)
-    return np.array(image.convert("L" if grey else "RGB"), dtype=np.uint8)
+    mode = "L" if image.mode in _GREY or _has_grey_palette(image) else "RGB"
+    return np.array(image if image.mode == mode else image.convert(mode), dtype=np.uint8)
 
 
 def read_mask(path: Path, *, root: Path | None = None, rule: MaskRule = "nonzero") -> UInt8Array:
@@ -90,7 +104,7 @@ def read_mask(path: Path, *, root: Path | None = None, rule: MaskRule = "nonzero
             transparency, for colours under a mapping, and for a blurred JPEG under ``nonzero``.
     """
     name = _name(path, root)
-    image = _decode(path, root, name)
+    image = _decode(path if root is None else checked_inside(root, path, name), name)
     if isinstance(rule, MaskColours):
         return apply_mask_rule(np.array(image.convert("RGB")), rule, name)
     values = _mask_values(image, name)
@@ -115,9 +129,7 @@ def _name(path: Path, root: Path | None) -> str:
     return path.name if root is None or not path.is_relative_to(root) else path.relative_to(root).as_posix()
 
 
-def _decode(path: Path, root: Path | None, name: str) -> Image.Image:
-    if root is not None:
-        path = checked_inside(root, path, name)
+def _decode(path: Path, name: str) -> Image.Image:
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise BadImageError(
             f"{name}: expected Pillow to refuse cut-off files, got LOAD_TRUNCATED_IMAGES. Unset it."

@@ -165,7 +165,7 @@ def _task(name: str, step: int, title: str, expected: ExpectedCounts) -> TargetT
         url="https://image-net.org/download-images.php",
         expected=expected,
         image_sets=("imagenet-1k",),
-        caution="Photographs of everyday things: a control that most source models were trained on, no medical result.",
+        caution="A control on everyday photographs, which most source models were trained on: no medical result.",
         page=_PAGE,
         family="imagenet",
         purpose="control",

@@ -111,7 +111,7 @@ def _class_numbers(subject: str, root: Path, name: str, known: frozenset[str]) -
         synsets = loadmat(path, squeeze_me=True)["synsets"]
         pairs = zip(synsets["ILSVRC2012_ID"].tolist(), synsets["WNID"].tolist(), strict=True)
         numbers = {str(number): str(wnid) for number, wnid in pairs if wnid in known}
-    except _MAT_ERRORS + (MatReadError,) as error:
+    except (*_MAT_ERRORS, MatReadError) as error:
         raise DataError(f"{subject}: {name}: expected the class table of ImageNet, got {error}.") from error
     if set(numbers.values()) != known:
         raise DataError(

@@ -10,6 +10,8 @@ from medtransfer.tasks.chexpert import chexpert_tasks
 from medtransfer.tasks.covid_ct import covid_ct
 from medtransfer.tasks.ct_body_region import ct_body_region
 from medtransfer.tasks.drive import drive_vessel
+from medtransfer.tasks.ham10000 import ham10000, isic2018, isic2019
+from medtransfer.tasks.imagenet import imagenet_tasks
 from medtransfer.tasks.jsrt import jsrt_tasks
 from medtransfer.tasks.lits import lits
 from medtransfer.tasks.medmnist import medmnist_tasks
@@ -43,6 +45,10 @@ for _task in (
     busi_lesion,
     busi,
     drive_vessel,
+    ham10000,
+    isic2018,
+    isic2019,
+    *imagenet_tasks,
     *medmnist_tasks,
     *phantom_tasks,
 ):
