@@ -294,7 +294,7 @@ def without(column: str) -> Callable[[list[Row]], object]:
         ),
         (isic2019, METADATA_2019, without("lesion_id"), r"expected the columns \['lesion_id'\]"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "name", "change"),
 )
 def test_what_is_wrong_in_a_table_is_named(
     task: TargetTask, table: str, act: Callable[[list[Row]], object], message: str, sample: Sample

@@ -9,7 +9,8 @@ import pytest
 
 from medtransfer.core.errors import DataError
 from medtransfer.tasks.cell_values import cell_values
-from medtransfer.tasks.stored_images import refuse_missing, stored_images, unlisted_images
+from medtransfer.tasks.opening_problems import unlisted_images
+from medtransfer.tasks.stored_images import refuse_missing, stored_images
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_unlisted_images_are_counted_and_named() -> None:
     assert unlisted_images("x.csv", ["a", "b"], ["b"]) == ()
     (problem,) = unlisted_images("x.csv", ["a"], ["c", "a", "b"])
     assert (problem.what, problem.where) == ("unlisted-image", "x.csv")
-    assert problem.found.startswith("2 images")
+    assert problem.found.startswith("2 that no case is made from")
     assert "['b', 'c']" in problem.found
 
 

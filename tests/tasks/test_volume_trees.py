@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from medtransfer.core.errors import DataError
-from medtransfer.tasks.file_trees import files_below, left_out, other_total
+from medtransfer.tasks.opening_problems import left_out, other_total
 from medtransfer.tasks.sample_files import write_nifti
+from medtransfer.tasks.stored_images import files_below
 from medtransfer.tasks.volume_slices import agreed_slices, draw_volume_splits
 
 

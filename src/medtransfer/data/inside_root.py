@@ -55,7 +55,7 @@ def checked_inside(root: Path, path: Path, name: str) -> Path:
 
 def _followed(path: Path) -> Path:
     """Return the path with all links followed; what a folder leads to is looked up once per process."""
-    if path.name in {"", "..", "."} or path.is_symlink():
+    if path.name in {"", "..", "."} or "\0" in path.name or path.is_symlink():
         return path.resolve()
     return _real_folder(path.parent) / path.name
 

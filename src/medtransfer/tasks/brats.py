@@ -15,7 +15,8 @@ from medtransfer.data.case_table import CaseTable
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.intensity import VolumeRange
 from medtransfer.data.locators import channels_locator, slice_locator
-from medtransfer.tasks.file_trees import files_below, left_out, other_total
+from medtransfer.tasks.opening_problems import left_out, other_total
+from medtransfer.tasks.stored_images import files_below
 from medtransfer.tasks.tables import refuse
 from medtransfer.tasks.target_task import TargetTask, TaskPage
 from medtransfer.tasks.volume_slices import agreed_slices, draw_volume_splits
@@ -171,8 +172,8 @@ brats = TargetTask(
             ),
             "MR values have no unit: every volume is shown from its 0.5th to its 99.5th percentile.",
             (
-                "Slices below and above the brain are black in all sequences, so the check for constant images finds "
-                "them; accept constant-image by name. Empty slices with an empty prediction count as perfect in the "
+                "Slices below and above the brain are black in all sequences; they are cases like all others. Empty "
+                "slices with an empty prediction count as perfect in the "
                 "mean over images: read the Dice per volume."
             ),
             (

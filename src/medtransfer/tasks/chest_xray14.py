@@ -18,8 +18,9 @@ from medtransfer.data.case_table import LABEL_PREFIX, CaseTable, SplitSource
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.inside_root import path_inside
 from medtransfer.data.splits import hold_out
+from medtransfer.tasks.opening_problems import unlisted_images
 from medtransfer.tasks.published_lists import read_published_lists
-from medtransfer.tasks.stored_images import refuse_missing, stored_images, unlisted_images
+from medtransfer.tasks.stored_images import refuse_missing, stored_images
 from medtransfer.tasks.tables import read_table, refuse, refuse_disagreement
 from medtransfer.tasks.target_task import TargetTask, TaskPage
 

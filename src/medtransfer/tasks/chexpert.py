@@ -19,7 +19,8 @@ from medtransfer.data.audit import ExpectedCounts
 from medtransfer.data.case_table import LABEL_PREFIX, CaseTable
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.splits import hold_out
-from medtransfer.tasks.stored_images import refuse_missing, stored_images, unlisted_images
+from medtransfer.tasks.opening_problems import unlisted_images
+from medtransfer.tasks.stored_images import refuse_missing, stored_images
 from medtransfer.tasks.tables import read_table, refuse, refuse_disagreement
 from medtransfer.tasks.target_task import TargetTask, TaskPage
 from medtransfer.tasks.uncertain_labels import UncertainPolicy, read_uncertain_labels, settle_uncertain

@@ -11,7 +11,8 @@ import pandas as pd
 from medtransfer.core.errors import DataError
 from medtransfer.core.problems import Problem
 from medtransfer.tasks.cell_values import cell_values
-from medtransfer.tasks.stored_images import stored_images, unlisted_images
+from medtransfer.tasks.opening_problems import unlisted_images
+from medtransfer.tasks.stored_images import stored_images
 from medtransfer.tasks.tables import read_table, refuse, refuse_disagreement
 
 _CELLS: Final = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}

@@ -16,7 +16,8 @@ from medtransfer.data.case_table import CaseTable
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.intensity import WINDOWS
 from medtransfer.data.locators import class_locator, slice_locator
-from medtransfer.tasks.file_trees import files_below, left_out, other_total
+from medtransfer.tasks.opening_problems import left_out, other_total
+from medtransfer.tasks.stored_images import files_below
 from medtransfer.tasks.tables import refuse
 from medtransfer.tasks.target_task import TargetTask, TaskPage
 from medtransfer.tasks.volume_slices import agreed_slices, draw_volume_splits

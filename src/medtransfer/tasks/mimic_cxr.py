@@ -14,7 +14,8 @@ from medtransfer.data.audit import ExpectedCounts
 from medtransfer.data.case_table import LABEL_PREFIX, CaseTable
 from medtransfer.data.file_source import FileSource
 from medtransfer.tasks.cell_values import cell_values
-from medtransfer.tasks.stored_images import refuse_missing, stored_images, unlisted_images
+from medtransfer.tasks.opening_problems import unlisted_images
+from medtransfer.tasks.stored_images import refuse_missing, stored_images
 from medtransfer.tasks.tables import read_table, refuse, refuse_disagreement
 from medtransfer.tasks.target_task import TargetTask, TaskPage
 from medtransfer.tasks.uncertain_labels import UNCERTAIN, read_uncertain_labels

@@ -16,7 +16,8 @@ from medtransfer.data.file_source import FileSource
 from medtransfer.data.intensity import WINDOWS
 from medtransfer.data.locators import channels_locator
 from medtransfer.data.splits import draw_split
-from medtransfer.tasks.file_trees import files_below, left_out, other_total
+from medtransfer.tasks.opening_problems import left_out, other_total
+from medtransfer.tasks.stored_images import files_below
 from medtransfer.tasks.tables import read_table, refuse, refuse_disagreement
 from medtransfer.tasks.target_task import TargetTask, TaskPage
 

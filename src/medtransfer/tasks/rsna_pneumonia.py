@@ -18,7 +18,8 @@ from medtransfer.data.file_source import FileSource
 from medtransfer.data.inside_root import path_inside
 from medtransfer.data.splits import draw_split
 from medtransfer.tasks.cell_values import cell_values
-from medtransfer.tasks.stored_images import refuse_missing, stored_images, unlisted_images
+from medtransfer.tasks.opening_problems import unlisted_images
+from medtransfer.tasks.stored_images import refuse_missing, stored_images
 from medtransfer.tasks.tables import read_table, refuse, refuse_disagreement
 from medtransfer.tasks.target_task import TargetTask, TaskPage
 

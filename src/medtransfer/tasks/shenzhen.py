@@ -15,10 +15,10 @@ from medtransfer.data.case_table import SPLITS, CaseTable
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.splits import draw_split
 from medtransfer.tasks.image_names import image_names
+from medtransfer.tasks.opening_problems import unlisted_images
 from medtransfer.tasks.published_lists import read_published_lists
 from medtransfer.tasks.sample_files import write_lines, write_picture
 from medtransfer.tasks.sample_pictures import UInt8Array, chest_picture
-from medtransfer.tasks.stored_images import unlisted_images
 from medtransfer.tasks.tables import refuse
 from medtransfer.tasks.target_task import TargetTask, TaskPage
 

@@ -17,7 +17,8 @@ from medtransfer.data.file_source import FileSource
 from medtransfer.data.locators import empty_locator, runs_locator
 from medtransfer.data.run_lengths import EMPTY, RunLengthTable
 from medtransfer.data.splits import draw_split
-from medtransfer.tasks.file_trees import files_below, left_out
+from medtransfer.tasks.opening_problems import left_out
+from medtransfer.tasks.stored_images import files_below
 from medtransfer.tasks.tables import read_table, refuse
 from medtransfer.tasks.target_task import TargetTask, TaskPage
 

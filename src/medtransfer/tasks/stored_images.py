@@ -1,4 +1,4 @@
-"""What image files lie in a data set's folders, and whether its label files name exactly those."""
+"""What image files lie in a data set's folders: each listed once, in an order of our own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Final
 import pandas as pd
 
 from medtransfer.core.errors import DataError
-from medtransfer.core.problems import Problem
 
 _MOST_NAMED: Final = 5
 
@@ -44,6 +43,32 @@ def stored_images(root: Path, folder: str, endings: Sequence[str], *, depth: int
     return sorted(path for path in found if path.lower().endswith(tuple(endings)))
 
 
+def files_below(subject: str, root: Path, folder: str, endings: tuple[str, ...]) -> list[str]:
+    """Return the locators of all files in a folder and below it whose names end so, sorted.
+
+    Names that begin with a dot are left out, as are folders that are links.
+
+    Args:
+        subject: What to begin messages with, such as ``task 'lits'``.
+        root: Folder of the data set.
+        folder: Folder below it; ``.`` for all of it.
+        endings: Such as ``(".dcm",)``.
+
+    Raises:
+        DataError: If there is no such folder.
+    """
+    top = root / folder
+    if not top.is_dir():
+        raise DataError(f"{subject}: expected the folder {folder!r} in {root}, got none. Check the folder.")
+    found = []
+    for place, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(place).relative_to(root).as_posix()
+        start = "" if below == "." else f"{below}/"
+        found += [start + name for name in names if name.endswith(endings) and not name.startswith(".")]
+    return sorted(found)
+
+
 def refuse_missing(subject: str, where: str, listed: pd.Series, stored: Collection[str]) -> None:
     """Refuse a label file that names images the folders do not hold.
 
@@ -64,29 +89,6 @@ def refuse_missing(subject: str, where: str, listed: pd.Series, stored: Collecti
             f"{subject}: {where}: expected only images that are in the data folder, got {named}{more}. "
             "Complete the download, or correct the file."
         )
-
-
-def unlisted_images(where: str, listed: Collection[str], stored: Collection[str]) -> tuple[Problem, ...]:
-    """Return a problem when folders hold images that no label file or list names.
-
-    Args:
-        where: The files that should name them.
-        listed: Paths, or names, that are listed.
-        stored: Those that are there.
-    """
-    known = set(listed)
-    extra = sorted(name for name in stored if name not in known)
-    if not extra:
-        return ()
-    return (
-        Problem(
-            what="unlisted-image",
-            where=where,
-            expected="every image named",
-            found=f"{len(extra)} images that are not, first {extra[:_MOST_NAMED]!r}",
-            next_step="Complete the file, or accept that they are left out.",
-        ),
-    )
 
 
 def _names(path: str, *, folders: bool) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -54,9 +55,7 @@ def read_table(
             another length, a name twice, or lacks a column; the message says what is there.
     """
     text = _text(subject, root, name)
-    first = text.split("\n", 1)[0]
-    delimiter = max(delimiters, key=first.count)
-    names = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter))]
+    delimiter, names = _header(subject, name, text, delimiters)
     if len(names) > MAX_COLUMNS:
         raise DataError(f"{subject}: {name}: expected at most {MAX_COLUMNS} columns, got {len(names)}.")
     _check_columns(subject, name, names, columns)
@@ -101,8 +100,8 @@ def refuse_disagreement(
     repeated = rows[rows[key].duplicated(keep=False)]
     distinct = repeated.groupby(key)[list(values)].nunique()
     differing = distinct.index[(distinct > 1).any(axis=1)]
-    lines = {name: repeated.index[repeated[key] == name].tolist() for name in differing[: _MOST_NAMED + 1]}
-    faults = [f"{name!r} on lines {', '.join(map(str, found))}" for name, found in lines.items()]
+    by_name = repeated[repeated[key].isin(differing)].groupby(key).groups
+    faults = [f"{name!r} on lines {', '.join(map(str, by_name[name]))}" for name in differing]
     refuse(subject, where, f"rows of one {key} to agree on {', '.join(values)}", faults)
 
 
@@ -121,7 +120,7 @@ def _text(subject: str, root: Path, name: str) -> str:
                 f"{subject}: {name}: expected at most {MAX_BYTES} bytes, got more. Split the file."
             )
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(f"{subject}: {name}: expected a CSV file in UTF-8, got {error}.") from error
     if not text.strip():
         raise DataError(f"{subject}: {name}: expected a CSV file with a header, got an empty one.")
@@ -133,6 +132,17 @@ def _text(subject: str, root: Path, name: str) -> str:
     return text
 
 
+def _header(subject: str, name: str, text: str, delimiters: Sequence[str]) -> tuple[str, list[str]]:
+    """Return what separates cells, and the names of the columns."""
+    first = text.split("\n", 1)[0]
+    delimiter = max(delimiters, key=first.count)
+    try:
+        cells = next(csv.reader([first], delimiter=delimiter))
+    except csv.Error as error:
+        raise DataError(f"{subject}: {name}: line 1: expected a CSV file, got {error}.") from error
+    return delimiter, [cell.strip() for cell in cells]
+
+
 def _cells(
     subject: str, name: str, text: str, delimiter: str, width: int
 ) -> tuple[list[int], list[list[str]]]:
@@ -142,9 +152,9 @@ def _cells(
     try:
         next(reader)
         for row in reader:
-            if len(row) != width and any(row):
+            if len(row) != width and any(map(str.strip, row)):
                 odd.append(f"line {reader.line_num}: {len(row)} cells")
-            elif any(row):
+            elif any(map(str.strip, row)):
                 lines.append(reader.line_num)
                 rows.append(row)
     except csv.Error as error:

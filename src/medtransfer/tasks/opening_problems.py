@@ -1,41 +1,13 @@
-"""The files of a data set that is a tree of folders: listed once, in an order of our own."""
+"""What is noticed while a data set is opened and left to the user to accept: files left out, other totals."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from typing import Final
 
-from medtransfer.core.errors import DataError
 from medtransfer.core.problems import Problem
 
-_MOST_NAMED = 5
-
-
-def files_below(subject: str, root: Path, folder: str, endings: tuple[str, ...]) -> list[str]:
-    """Return the locators of all files in a folder and below it whose names end so, sorted.
-
-    Names that begin with a dot are left out, as are folders that are links.
-
-    Args:
-        subject: What to begin messages with, such as ``task 'lits'``.
-        root: Folder of the data set.
-        folder: Folder below it; ``.`` for all of it.
-        endings: Such as ``(".dcm",)``.
-
-    Raises:
-        DataError: If there is no such folder.
-    """
-    top = root / folder
-    if not top.is_dir():
-        raise DataError(f"{subject}: expected the folder {folder!r} in {root}, got none. Check the folder.")
-    found = []
-    for place, folders, names in os.walk(top):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(place).relative_to(root).as_posix()
-        start = "" if below == "." else f"{below}/"
-        found += [start + name for name in names if name.endswith(endings) and not name.startswith(".")]
-    return sorted(found)
+_MOST_NAMED: Final = 5
 
 
 def left_out(where: str, expected: str, files: Sequence[str]) -> tuple[Problem, ...]:
@@ -73,3 +45,15 @@ def other_total(where: str, expected: int, found: int, things: str) -> tuple[Pro
             next_step="Complete the download, or accept it by name.",
         ),
     )
+
+
+def unlisted_images(where: str, listed: Collection[str], stored: Collection[str]) -> tuple[Problem, ...]:
+    """Return the problem of images in folders that no label file or list names; nothing when there are none.
+
+    Args:
+        where: The files that should name them.
+        listed: Paths, or names, that are listed.
+        stored: Those that are there.
+    """
+    known = set(listed)
+    return left_out(where, "every image named", sorted(name for name in stored if name not in known))
