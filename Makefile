@@ -7,10 +7,10 @@ SHARED ?= ../shared/data
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: help install demo test check bench docs format lock clean
+.PHONY: help install demo test check bench docs task-pages format lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
 install: $(STAMP) ## build the environment in .venv
 
@@ -36,6 +36,9 @@ bench: $(STAMP) ## speed bars as ratios
 
 docs: $(STAMP) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+task-pages: $(STAMP) ## write the pages of the data sets from their records
+	$(BIN)/python -m medtransfer.reports.task_pages docs/tasks
 
 format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .

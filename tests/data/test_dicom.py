@@ -367,3 +367,47 @@ class TestDamage:
         dataset.save_as(path)
         with pytest.raises(BadImageError, match="finite"):
             FileSource(path.parent).read_image("a.dcm")
+
+
+class TestForeignCompression:
+    """Files as other programs write them: JPEG processes that pydicom itself cannot encode."""
+
+    def test_lossless_jpeg_holds_the_same_values(self, tmp_path: Path) -> None:
+        gdcm = pytest.importorskip("gdcm")
+        path = written(tmp_path, CT, drawn(size=(40, 48)))
+        expected = read_dicom_frame(path, "a").values
+        reader = gdcm.ImageReader()
+        reader.SetFileName(str(path))
+        assert reader.Read()
+        change = gdcm.ImageChangeTransferSyntax()
+        change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer = gdcm.ImageWriter()
+        writer.SetFileName(str(path))
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        assert writer.Write()
+        assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == pydicom.uid.JPEGLosslessSV1
+        np.testing.assert_array_equal(read_dicom_frame(path, "a").values, expected)
+
+    def test_baseline_jpeg_is_what_pillow_decodes(self, tmp_path: Path) -> None:
+        import io
+
+        from PIL import Image
+        from pydicom.encaps import encapsulate
+
+        picture = np.add.outer(np.arange(32), np.arange(40)).astype(np.uint8) * 3
+        path = tmp_path / "data" / "a.dcm"
+        write_dicom(path, picture, {})
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(stream, "JPEG", quality=90)
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit
+        dataset.PixelData = encapsulate([stream.getvalue()])
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+        dataset.save_as(path)
+        with Image.open(stream) as image:
+            expected = np.array(image).astype(int)
+        assert np.abs(read_dicom_frame(path, "a").values.astype(int) - expected).max() <= 1

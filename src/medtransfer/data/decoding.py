@@ -16,7 +16,8 @@ from medtransfer.core.errors import BadImageError, DataError
 from medtransfer.core.progress import Progress
 from medtransfer.data.cache_files import IMAGES, MASKS
 from medtransfer.data.image_source import ImageSource
-from medtransfer.data.worker_pool import worker_pool
+from medtransfer.data.locators import volume_of
+from medtransfer.data.worker_pool import parts_of, worker_pool
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -149,8 +150,7 @@ _Outcome = tuple[list[int], list[bool], list[tuple[int, str]]]
 
 
 def _outcomes(slots: _Slots, cases: Sequence[CasePixels], workers: int) -> Iterator[_Outcome]:
-    numbered = list(enumerate(cases))
-    jobs = [numbered[start : start + _CASES_PER_JOB] for start in range(0, len(cases), _CASES_PER_JOB)]
+    jobs = parts_of(list(enumerate(cases)), lambda item: volume_of(item[1].image), _CASES_PER_JOB)
     if workers <= 1 or len(cases) < _FEWEST_FOR_WORKERS:
         yield from (_fill_slots(slots, job) for job in jobs)
         return

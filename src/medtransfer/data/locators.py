@@ -115,6 +115,17 @@ def channels_of(locator: str) -> tuple[str, ...]:
     return tuple(rest.split(_JOIN)) if kind == CHANNELS else (locator,)
 
 
+def volume_of(locator: str) -> str | None:
+    """Return the file whose slices a locator is one of, else None; of several channels, the first's.
+
+    Example:
+        >>> volume_of("slice:17:volume-3.nii"), volume_of("plain.png")
+        ('volume-3.nii', None)
+    """
+    kind, _, rest = split_prefix(channels_of(locator)[0])
+    return rest if kind == SLICE else None
+
+
 def files_of(locator: str) -> tuple[str, ...]:
     """Return the paths of all files a locator needs; none for an empty mask or run lengths.
 

@@ -19,7 +19,8 @@ from medtransfer.core.fingerprints import hash_array, hash_json
 from medtransfer.core.progress import Progress
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.image_source import ImageSource
-from medtransfer.data.worker_pool import worker_pool
+from medtransfer.data.locators import volume_of
+from medtransfer.data.worker_pool import parts_of, worker_pool
 
 _REVISION: Final = 2
 _FEWEST_FOR_WORKERS: Final = 500
@@ -127,7 +128,9 @@ def _inspect_all(source: ImageSource, rows: Sequence[_Locators], workers: int) -
         return
     pool = worker_pool(workers)
     try:
-        yield from pool.map(partial(_inspect, source), rows, chunksize=_CASES_PER_JOB)
+        jobs = parts_of(rows, lambda row: volume_of(row.image), _CASES_PER_JOB)
+        for found in pool.map(partial(_inspect_part, source), jobs):
+            yield from found
     except BrokenProcessPool as error:
         raise DataError(
             "audit: expected all worker processes to finish, got one that died. "
@@ -135,6 +138,10 @@ def _inspect_all(source: ImageSource, rows: Sequence[_Locators], workers: int) -
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _inspect_part(source: ImageSource, rows: Sequence[_Locators]) -> list[PixelFacts]:
+    return [_inspect(source, row) for row in rows]
 
 
 def _inspect(source: ImageSource, row: _Locators) -> PixelFacts:

@@ -52,9 +52,8 @@ def open_mask_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
 
 def _classes(name: str, spec: OwnData) -> tuple[tuple[str, ...], MaskRule]:
     """Return the class names and what mask values mean."""
-    if spec.mask_values is not None:
-        numbers = {value: number + 1 for number, value in enumerate(spec.mask_values)}
-        return tuple(spec.mask_values.values()), {0: 0} | numbers
+    if spec.mask_values is not None and spec.class_ids is not None:
+        return tuple(spec.mask_values.values()), {0: 0} | spec.class_ids
     if spec.mask_colours is not None:
         colours = tuple((colour, number + 1) for number, colour in enumerate(spec.mask_colours))
         return tuple(spec.mask_colours.values()), MaskColours(colours)

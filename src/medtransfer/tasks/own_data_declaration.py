@@ -143,6 +143,13 @@ class OwnData(BaseModel):
         return _intensity(self.intensity)
 
     @property
+    def class_ids(self) -> dict[int, int] | None:
+        """Mask value to class id from 1; None where values are not told apart."""
+        if self.mask_values is None:
+            return None
+        return {value: number + 1 for number, value in enumerate(self.mask_values)}
+
+    @property
     def names_patients(self) -> bool:
         """Whether a column or a pattern says which patient a case belongs to."""
         return self.patient_pattern is not None or (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +12,10 @@ import pandas as pd
 
 from medtransfer.core.errors import BadImageError, DataError
 from medtransfer.data.dicom_headers import is_dicom, read_dicom_header
+from medtransfer.data.dicom_segmentations import read_segment_frames
 from medtransfer.data.dicom_series import dicom_files, directory_files, find_series
 from medtransfer.data.inside_root import path_inside
-from medtransfer.data.locators import slice_locator
+from medtransfer.data.locators import class_locator, empty_locator, slice_locator
 from medtransfer.data.nifti_volumes import Plane, is_nifti, read_nifti_slices
 from medtransfer.tasks.tables import refuse
 
@@ -72,7 +73,13 @@ def bare_stem(name: str) -> str:
     return Path(stem).stem
 
 
-def slices_of_images(name: str, root: Path, frame: pd.DataFrame, plane: Plane) -> pd.DataFrame:
+def slices_of_images(
+    name: str,
+    root: Path,
+    frame: pd.DataFrame,
+    plane: Plane,
+    segments: Mapping[int, int] | None = None,
+) -> pd.DataFrame:
     """Return a case for every slice: of NIfTI volumes, DICOM series and files with several frames.
 
     Rows that are single pictures stay as they are. Where any row is a volume, all rows get a
@@ -84,6 +91,7 @@ def slices_of_images(name: str, root: Path, frame: pd.DataFrame, plane: Plane) -
         frame: Rows with ``case_id``, ``patient_id`` and ``image``, the locator of a file, of a
             DICOMDIR or of a folder with DICOM files; and ``mask`` where there are masks.
         plane: Which way NIfTI volumes are cut.
+        segments: Segment number of a DICOM segmentation to class id; None makes every segment class 1.
 
     Returns:
         The frame with one row per case; ``dicom_patient`` holds the PatientID of DICOM images.
@@ -94,7 +102,7 @@ def slices_of_images(name: str, root: Path, frame: pd.DataFrame, plane: Plane) -
     rows: list[dict[str, Any]] = []
     try:
         for row in frame.to_dict("records"):
-            rows += _expanded(name, root, {str(key): value for key, value in row.items()}, plane)
+            rows += _expanded(name, root, {str(key): value for key, value in row.items()}, plane, segments)
         rows = _with_series(root, rows)
     except BadImageError as error:
         raise DataError(f"task {name!r}: {error}") from error
@@ -148,31 +156,63 @@ def dicom_images_by_patient(name: str, root: Path, folder: str) -> dict[str, lis
     return found
 
 
-def _expanded(name: str, root: Path, row: dict[str, Any], plane: Plane) -> list[dict[str, Any]]:
+def _expanded(
+    name: str, root: Path, row: dict[str, Any], plane: Plane, segments: Mapping[int, int] | None
+) -> list[dict[str, Any]]:
     locator = str(row["image"])
+    several = None
     if (root / locator).is_dir():
-        return _files(name, row, dicom_files(root, locator), f"folder {locator!r}")
-    if Path(locator).name == "DICOMDIR":
-        return _files(name, row, directory_files(root, locator), f"directory {locator!r}")
+        several = dicom_files(root, locator)
+    elif Path(locator).name == "DICOMDIR":
+        several = directory_files(root, locator)
+    if several is not None:
+        rows = _files(name, row, several)
+        return _with_segments(name, root, rows, segments) if row.get("mask") else rows
     kind = _kind(root, locator)
     if kind == "nifti":
         return _nifti_slices(name, root, row, plane)
     return [row | {"dicom": True}] if kind == "dicom" else [row]
 
 
-def _files(name: str, row: dict[str, Any], files: Iterable[str], what: str) -> list[dict[str, Any]]:
-    found = list(files)
-    if not found:
-        raise DataError(f"task {name!r}: {what}: expected DICOM files, got none. Correct the path.")
-    if row.get("mask"):
-        raise DataError(
-            f"task {name!r}: {what}: expected a mask for every file of the series, got one for the folder. "
-            "Name the files one by one, each with its mask."
-        )
+def _files(name: str, row: dict[str, Any], files: list[str]) -> list[dict[str, Any]]:
+    if not files:
+        raise DataError(f"task {name!r}: {row['image']}: expected DICOM files, got none. Correct the path.")
     whole = row["patient_id"] == row["case_id"]
     return [
         row | {"case_id": file, "image": file, "dicom": True} | ({"patient_id": file} if whole else {})
-        for file in found
+        for file in files
+    ]
+
+
+def _with_segments(
+    name: str, root: Path, rows: list[dict[str, Any]], segments: Mapping[int, int] | None
+) -> list[dict[str, Any]]:
+    """Return the slices of a series with their masks out of one DICOM segmentation."""
+    (mask,) = rows[0]["mask"]
+    if _kind(root, str(mask)) != "dicom":
+        raise DataError(
+            f"task {name!r}: {mask}: expected a DICOM segmentation for the series {Path(rows[0]['image']).parent}, "
+            "got another kind of file. Name the files of the series one by one, each with its mask."
+        )
+    by_slice: dict[str, list[str]] = defaultdict(list)
+    for part in read_segment_frames(root, str(mask)):
+        class_id = 1 if segments is None else segments.get(part.segment)
+        if class_id is None:
+            raise DataError(
+                f"task {name!r}: {mask}: expected segments among {sorted(segments or ())!r}, got {part.segment}. "
+                "Add it to 'mask_values'."
+            )
+        by_slice[part.sop_uid].append(class_locator(slice_locator(str(mask), part.frame), class_id))
+    headers = {str(row["image"]): read_dicom_header(root, str(row["image"])) for row in rows}
+    strangers = set(by_slice) - {header.sop_uid for header in headers.values()}
+    if strangers:
+        raise DataError(
+            f"task {name!r}: {mask}: expected masks of slices of {Path(rows[0]['image']).parent}, got "
+            f"{len(strangers)} of other images. Match each segmentation with its own series."
+        )
+    return [
+        row | {"mask": tuple(by_slice[header.sop_uid]) or (empty_locator(header.rows, header.columns),)}
+        for row, header in zip(rows, headers.values(), strict=True)
     ]
 
 
