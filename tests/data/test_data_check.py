@@ -12,7 +12,7 @@ import pytest
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.audit import ExpectedCounts
 from medtransfer.data.case_table import CaseTable
-from medtransfer.data.data_check import CheckOptions, DataCheck, check_data
+from medtransfer.data.data_check import CheckOptions, DataCheck, check_data, example_rows
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.near_duplicates import LEAST_SIMILARITY
 from medtransfer.data.phantom_chest import draw_chest
@@ -168,3 +168,12 @@ def test_masks_that_contradict_their_label_are_problems(root: Path) -> None:
     drawn = cv2.imdecode(np.frombuffer(case_thumbnail(cases, 0) or b"", np.uint8), cv2.IMREAD_COLOR)
     assert drawn.shape == (SIDE, SIDE, 3)
     assert (drawn == (0, 176, 255)).all(axis=2).sum() > 80  # the outline, in OpenCV's order of channels
+
+
+def test_examples_are_training_cases_of_their_class(root: Path) -> None:
+    names = [f"{number:02}.png" for number in range(12)]
+    cases = table(root, names, ["train"] * 9 + ["val"] + ["test"] * 2)
+    found = example_rows(check_data(cases, None, CheckOptions(near_duplicates=False)), ("yes", "no"), most=3)
+    assert found == {"yes": [1, 3, 7], "no": [0, 4, 8]}
+    few = example_rows(check_data(cases, None, CheckOptions(near_duplicates=False)), ("yes",), most=9)
+    assert few == {"yes": [1, 3, 5, 7]}

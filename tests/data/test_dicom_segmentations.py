@@ -54,7 +54,6 @@ def write_segmentation(path: Path, parts: list[tuple[int, int, str, np.ndarray]]
         stored,
         {"SOPClassUID": SEGMENTATION_STORAGE, "PerFrameFunctionalGroupsSequence": Sequence(groups)},
     )
-    import pydicom
 
     dataset = pydicom.dcmread(path)
     dataset.BitsAllocated = dataset.BitsStored = 1

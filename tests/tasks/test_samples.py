@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -304,11 +303,6 @@ class TestPinnedSplits:
         self.edit(path, old.format(**parts), new.format(**parts))
         with pytest.raises(DataError, match=message.format(**parts)):
             open_target_task(lits, root)
-
-    def test_a_data_set_that_is_one_file_keeps_its_split(self, tmp_path: Path) -> None:
-        root = write_sample(breastmnist, tmp_path)
-        shutil.copytree(tmp_path / "lits", tmp_path / "splits") if (tmp_path / "lits").exists() else None
-        assert open_target_task(breastmnist, root)[1].split_source == "official"
 
     @pytest.mark.xfail(strict=True, raises=IndexError, reason="an empty digest file ends in an IndexError")
     def test_an_empty_digest_is_refused(self, root: Path) -> None:

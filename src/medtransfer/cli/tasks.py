@@ -51,7 +51,7 @@ def show_task(name: str, as_json: bool) -> None:
     for key, value in facts.items():
         click.echo(fact_line(key, value))
     for heading, text in (page or {}).items():
-        lines = [f"- {trap}" for trap in text] if isinstance(text, list) else text.splitlines()
+        lines = [f"- {trap}" for trap in text] if isinstance(text, tuple) else text.splitlines()
         click.echo("\n".join(["", f"{heading}:", *(f"  {line}" for line in lines)]))
 
 

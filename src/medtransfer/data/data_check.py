@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from medtransfer.core.problems import Problem
 from medtransfer.core.progress import Progress, no_progress
@@ -81,6 +82,8 @@ class DataCheck:
     """Cases behind problems and remarks, worst first."""
     pairs: tuple[ClosePair, ...]
     """Near duplicates across splits, most similar first."""
+    shown: npt.NDArray[np.bool_]
+    """Which class each case shows, shape (N, C)."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the findings as a JSON object."""
@@ -152,6 +155,7 @@ def check_data(cases: CaseTable, expected: ExpectedCounts | None, options: Check
         remarks=tuple(_remarks(cases, splits, near, unconfirmed, facts)),
         complaints=tuple(_complaints(cases, facts)),
         pairs=tuple(near),
+        shown=classes_shown(cases, facts),
     )
 
 
@@ -277,7 +281,11 @@ def _files_below(root: Path) -> Iterator[str]:
 def _repeats(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[Problem]:
     """Yield images that a split holds more than once, which is no leak but counts a case twice."""
     split = cases.frame["split"].to_numpy()
-    seen = Counter((split[row], entry.pixels) for row, entry in enumerate(facts) if entry.pixels)
+    seen = Counter(
+        (split[row], entry.pixels)
+        for row, entry in enumerate(facts)
+        if entry.pixels is not None and not entry.constant
+    )
     repeats = sum(count - 1 for (_, _), count in seen.items() if count > 1)
     if repeats:
         yield Problem(
@@ -332,6 +340,23 @@ def _exact_pairs(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[Comp
             yield Complaint(
                 "duplicate-image", f"equal pixels in {split[first]} and {split[row]}", (first, int(row))
             )
+
+
+def example_rows(check: DataCheck, classes: Sequence[str], most: int = 4) -> dict[str, list[int]]:
+    """Return rows of training cases that show each class, spread evenly over all that do.
+
+    Args:
+        check: The findings.
+        classes: Names of classes.
+        most: Rows per class.
+    """
+    train = check.cases.indices("train")
+    found = {}
+    for name in classes:
+        rows = train[check.shown[train, check.cases.classes.index(name)]]
+        places = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64))
+        found[name] = rows[places].tolist()
+    return found
 
 
 def most_shown(complaints: Sequence[Complaint]) -> Iterator[Complaint]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from medtransfer.core.problems import Problem
-from medtransfer.data.data_check import DataCheck, SplitFacts, most_shown
+from medtransfer.data.data_check import DataCheck, SplitFacts, example_rows, most_shown
 from medtransfer.data.problem_codes import PROBLEM_CODES
 from medtransfer.data.thumbnails import case_thumbnail
 from medtransfer.reports.document import Document, Facts, Gallery, Notice, Paragraph, Part, Picture, Section
@@ -16,6 +16,7 @@ from medtransfer.reports.tables.table import Column, Table, TableCell, plain_row
 _MOST_PAIRS = 24
 _MOST_SIZES = 12
 _MOST_CLASSES = 40
+_MOST_EXAMPLE_CLASSES = 15
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def data_check_document(task: CheckedTask, check: DataCheck) -> Document:
             Section("counts", "Cases", tuple(_counts(task, check))),
             Section("problems", "Problems", tuple(_problems(check))),
             Section("remarks", "To look at", tuple(_remarks(check))),
+            Section("examples", "Examples", tuple(_examples(task, check))),
         ),
         product="medtransfer data check",
     )
@@ -167,6 +169,15 @@ def _remarks(check: DataCheck) -> Iterator[Part]:
             groups.append((_picture(check, pair.first, text), _picture(check, pair.second, text)))
         title = f"Nearly the same image in two splits ({len(groups)} of {len(check.pairs)} pairs, the closest first)"
         yield Gallery(title, tuple(groups))
+
+
+def _examples(task: CheckedTask, check: DataCheck) -> Iterator[Part]:
+    text = "Training cases as every network will see them: look at window, orientation, and where masks lie."
+    yield Paragraph(text)
+    for name, rows in example_rows(check, task.classes[:_MOST_EXAMPLE_CLASSES]).items():
+        groups = tuple((_picture(check, row, name),) for row in rows)
+        if groups:
+            yield Gallery(name, groups)
 
 
 def _problem_table(name: str, caption: str, problems: Sequence[Problem]) -> Table:

@@ -87,12 +87,17 @@ def _row(reading: StudyReading, task: ReportTask) -> tuple[TableCell, ...]:
         TableCell(task.label, (str(facts["title"]),) if facts.get("title") else ()),
         TableCell(str(task.kind), (listed([str(name) for name in task.classes], most=6),)),
         TableCell("; ".join(metric.title for metric in task.metrics)),
-        TableCell(cases),
+        TableCell(cases, _volumes(task)),
         TableCell(patients),
         TableCell(SPLIT_SOURCES.get(source, source)),
         TableCell(f"{count_test_evaluations(reading, task):,}"),
         TableCell(short_hash(task.data_hash) or "unknown", _terms(task)),
     )
+
+
+def _volumes(task: ReportTask) -> tuple[str, ...]:
+    volumes = task.facts.get("volumes")
+    return () if volumes is None else (f"slices of {count(int(volumes), 'volume')}",)
 
 
 def _terms(task: ReportTask) -> tuple[str, ...]:
