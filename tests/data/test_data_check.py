@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.data import near_duplicates
 from medtransfer.data.audit import ExpectedCounts
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.data_check import CheckOptions, DataCheck, check_data, example_rows
@@ -177,3 +178,10 @@ def test_examples_are_training_cases_of_their_class(root: Path) -> None:
     assert found == {"yes": [1, 3, 7], "no": [0, 4, 8]}
     few = example_rows(check_data(cases, None, CheckOptions(near_duplicates=False)), ("yes",), most=9)
     assert few == {"yes": [1, 3, 5, 7]}
+
+
+def test_workers_find_what_one_process_finds(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near_duplicates, "_FEWEST_FOR_WORKERS", 5)
+    cv2.imwrite(str(root / "copy.png"), COPIES["darker"](picture(4)))
+    splits = ["train"] * 8 + ["val"] * 2 + ["test"] * 3
+    assert checked(root, splits, workers=2).pairs == checked(root, splits).pairs != ()

@@ -142,7 +142,9 @@ def check_data(cases: CaseTable, expected: ExpectedCounts | None, options: Check
     pairs: list[ClosePair] = []
     unconfirmed = 0
     if options.near_duplicates:
-        pairs, unconfirmed = find_near_duplicates(cases, readable, progress=options.progress)
+        pairs, unconfirmed = find_near_duplicates(
+            cases, readable, workers=options.workers, progress=options.progress
+        )
     exact = {frozenset((pair.first, pair.second)) for pair in pairs if _equal(facts, pair)}
     near = [pair for pair in pairs if frozenset((pair.first, pair.second)) not in exact]
     splits = tuple(_split_facts(cases, facts, expected))

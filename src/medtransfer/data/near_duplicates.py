@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Final
 
@@ -11,11 +13,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from medtransfer.core.errors import DataError
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.data.case_table import SPLITS, CaseTable
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.image_source import ImageSource
+from medtransfer.data.locators import volume_of
 from medtransfer.data.perceptual_hashes import close_pairs, perceptual_hash, perceptual_hash_of_file
+from medtransfer.data.worker_pool import parts_of, worker_pool
 
 MOST_BITS: Final = 8
 """Hashes that differ by more bits are no candidates; re-encoding changes 0 to 4, a shift by a pixel up to 8."""
@@ -25,6 +30,8 @@ again, rescaled or shifted by a pixel have 0.88 and more, images of different pe
 MOST_CONFIRMED: Final = 2000
 """Most candidates whose pixels are compared, closest first."""
 
+_FEWEST_FOR_WORKERS: Final = 500
+_IMAGES_PER_JOB: Final = 32
 _SIDE: Final = 64
 _COARSE: Final = 2.0
 """Standard deviation in pixels of what counts as coarse: the shape of a chest or an eye, which all share."""
@@ -49,22 +56,27 @@ class ClosePair:
 
 
 def find_near_duplicates(
-    cases: CaseTable, rows: Sequence[int], *, progress: Progress = no_progress
+    cases: CaseTable, rows: Sequence[int], *, workers: int = 1, progress: Progress = no_progress
 ) -> tuple[list[ClosePair], int]:
     """Return pairs of cases in different splits that are nearly the same image, most similar first.
 
     Args:
         cases: All cases.
         rows: Rows to compare, those whose images can be read and have content.
+        workers: Processes that hash when there are 500 images or more.
         progress: Told how many images are hashed.
 
     Returns:
         The pairs, and how many candidates were left unconfirmed because there were too many.
+
+    Raises:
+        DataError: If a worker process dies.
     """
     hashes: dict[int, int] = {}
-    for number, row in enumerate(rows):
-        hashes[row] = _hash(cases.source, str(cases.frame["image"].iloc[row]))
-        progress("comparing images", number + 1, len(rows))
+    images = [str(image) for image in cases.frame["image"].iloc[list(rows)]]
+    for row, value in zip(rows, _hash_all(cases.source, images, workers), strict=True):
+        hashes[row] = value
+        progress("comparing images", len(hashes), len(rows))
     split = cases.frame["split"].to_numpy()
     members = {name: [row for row in rows if split[row] == name] for name in SPLITS}
     candidates: dict[tuple[int, int, bool], int] = {}
@@ -80,6 +92,27 @@ def find_near_duplicates(
     best = {(pair.first, pair.second): pair for pair in sorted(kept, key=lambda pair: pair.similarity)}
     found = sorted(best.values(), key=lambda pair: (-round(pair.similarity, 6), pair.first, pair.second))
     return found, max(0, len(ordered) - MOST_CONFIRMED)
+
+
+def _hash_all(source: ImageSource, images: Sequence[str], workers: int) -> Iterator[int]:
+    if workers <= 1 or len(images) < _FEWEST_FOR_WORKERS:
+        yield from (_hash(source, image) for image in images)
+        return
+    pool = worker_pool(workers)
+    try:
+        for found in pool.map(partial(_hash_part, source), parts_of(images, volume_of, _IMAGES_PER_JOB)):
+            yield from found
+    except BrokenProcessPool as error:
+        raise DataError(
+            "near duplicates: expected all worker processes to finish, got one that died. Check the memory, or "
+            "leave the search out with --quick."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _hash_part(source: ImageSource, images: Sequence[str]) -> list[int]:
+    return [_hash(source, image) for image in images]
 
 
 def _hash(source: ImageSource, locator: str) -> int:
