@@ -120,8 +120,16 @@ def test_sums_of_splits_are_checked(root: Path) -> None:
     right = ExpectedCounts(({"train+val": 9, "test": 3},), {"train+val": {"yes": 4}})
     assert check_data(cases, right, CheckOptions(near_duplicates=False)).problems == ()
     wrong = ExpectedCounts(({"train+val": 10, "test": 3},), {"train+val": {"yes": 5}})
-    found = check_data(cases, wrong, CheckOptions(near_duplicates=False)).problems
-    assert [(problem.where, problem.found) for problem in found] == [
+    check = check_data(cases, wrong, CheckOptions(near_duplicates=False))
+    assert [(split.name, split.cases, split.official) for split in check.splits] == [
+        ("train", 6, None),
+        ("val", 3, None),
+        ("test", 3, 3),
+        ("train+val", 9, 10),
+    ]
+    assert check.splits[3].official_classes == {"yes": 5}
+    assert check.as_json()["counts"] == {"train": 6, "val": 3, "test": 3}
+    assert [(problem.where, problem.found) for problem in check.problems] == [
         ("train+val split", "9"),
         ("train+val split, cases per class", "4 yes"),
     ]

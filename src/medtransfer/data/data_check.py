@@ -32,10 +32,10 @@ _PICTURES: Final = frozenset(
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """What one split holds."""
+    """What one split holds, or several together where the official numbers are those of their sum."""
 
     name: str
-    """Its name."""
+    """Its name; ``train+val`` for a sum."""
     cases: int
     """Number of cases."""
     patients: int
@@ -45,9 +45,9 @@ class SplitFacts:
     classes: Mapping[str, int]
     """Cases that show each class."""
     official: int | None
-    """Declared number of cases, where there is one for this split alone."""
+    """Declared number of cases, where there is one."""
     official_classes: Mapping[str, int]
-    """Declared cases of each class; empty where none are declared for this split alone."""
+    """Declared cases of each class; empty where none are declared."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class DataCheck:
     cases: CaseTable
     """All cases."""
     splits: tuple[SplitFacts, ...]
-    """Facts of the splits that have cases."""
+    """Facts of the splits that have cases, then of sums that have official numbers."""
     sizes: tuple[tuple[str, int], ...]
     """Image sizes such as ``1024 x 768``, with the number of images, most frequent first."""
     modes: tuple[tuple[str, int], ...]
@@ -92,7 +92,7 @@ class DataCheck:
             "ok": not self.problems,
             "problems": [problem.as_json() for problem in self.problems],
             "remarks": [remark.as_json() for remark in self.remarks],
-            "counts": {split.name: split.cases for split in self.splits},
+            "counts": {split.name: split.cases for split in self.splits if split.name in SPLITS},
             "splits": [vars(split) | {"classes": dict(split.classes)} for split in self.splits],
             "split_source": self.cases.split_source,
             "sizes": dict(self.sizes),
@@ -169,9 +169,11 @@ def _split_facts(
     cases: CaseTable, facts: Sequence[PixelFacts], expected: ExpectedCounts | None
 ) -> Iterator[SplitFacts]:
     shown = classes_shown(cases, facts)
-    declared = (expected or ExpectedCounts()).variants
-    for name in SPLITS:
-        rows = cases.indices(name)
+    counts = expected or ExpectedCounts()
+    declared, of_classes = counts.variants, counts.classes or {}
+    sums = [name for name in (*(key for variant in declared for key in variant), *of_classes) if "+" in name]
+    for name in dict.fromkeys((*SPLITS, *sums)):
+        rows = np.concatenate([cases.indices(part) for part in name.split("+")])
         if not len(rows):
             continue
         part = cases.frame.iloc[rows]
@@ -184,7 +186,7 @@ def _split_facts(
             volumes=int(part["volume_id"].nunique()) if cases.has_volumes else None,
             classes=dict(zip(cases.classes, shown[rows].sum(axis=0).tolist(), strict=True)),
             official=near,
-            official_classes=dict(((expected and expected.classes) or {}).get(name, {})),
+            official_classes=dict(of_classes.get(name, {})),
         )
 
 
@@ -212,7 +214,7 @@ def _remarks(
             "few images that look alike",
             f"{unconfirmed} further candidates that were not compared pixel by pixel",
         )
-    for split in splits:
+    for split in (split for split in splits if split.name in SPLITS):
         few = [f"{name} ({count})" for name, count in split.classes.items() if 0 < count < FEW_CASES]
         if few:
             yield Problem(

@@ -97,7 +97,12 @@ def split_table(check: DataCheck) -> Table:
     heads = ["Split", "Cases", "Official", "Patients", *(["Volumes"] if volumes else [])]
     rows = []
     for split in check.splits:
-        cells = [split.name, f"{split.cases:,}", _official(split.official), f"{split.patients:,}"]
+        cells = [
+            split.name.replace("+", " + "),
+            f"{split.cases:,}",
+            _official(split.official),
+            f"{split.patients:,}",
+        ]
         rows.append(_row([*cells, *([f"{split.volumes:,}"] if volumes else [])], wrong=_differs(split)))
     columns = tuple(Column(head, numeric=number > 0) for number, head in enumerate(heads))
     return Table("splits", "Cases per split", columns, tuple(rows))
@@ -108,13 +113,16 @@ def class_table(classes: Sequence[str], check: DataCheck) -> Table:
 
     Of very many classes, those with the fewest cases are shown.
     """
-    order = sorted(classes, key=lambda name: sum(split.classes.get(name, 0) for split in check.splits))
+    order = sorted(
+        classes,
+        key=lambda name: sum(split.classes.get(name, 0) for split in check.splits if "+" not in split.name),
+    )
     shown = [name for name in classes if name in set(order[:_MOST_CLASSES])]
     left_out = len(classes) - len(shown)
     return Table(
         "classes",
         "Cases per class",
-        (Column("Class"), *(Column(split.name, numeric=True) for split in check.splits)),
+        (Column("Class"), *(Column(split.name.replace("+", " + "), numeric=True) for split in check.splits)),
         tuple((TableCell(name), *(_class_cell(split, name) for split in check.splits)) for name in shown),
         notes=(f"{left_out} classes with more cases are not shown.",) if left_out else (),
     )
