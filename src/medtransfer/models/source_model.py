@@ -54,6 +54,12 @@ class DeclaredGap:
     """Why they are absent and what becomes of them."""
 
 
+Adaptation = Literal["positions", "bias-tables", "linear-to-conv", "stem-channels"]
+"""``positions``: positional embeddings are interpolated to another number of patches. ``bias-tables``: so
+are tables of relative positions. ``linear-to-conv``: a matrix becomes a 1 x 1 convolution.
+``stem-channels``: a first layer of three channels is summed into one, or one is repeated to three."""
+
+
 @dataclass(frozen=True)
 class WeightsFile:
     """Where pretrained weights are and how their keys become the network's."""
@@ -76,6 +82,22 @@ class WeightsFile:
     """First path components that are dropped on purpose, such as ``fc``."""
     gaps: tuple[DeclaredGap, ...] = ()
     """What the file is known not to hold."""
+    containers: tuple[str, ...] = ()
+    """Keys tried in this order in place of ``container``, where copies of the file differ."""
+    strip: tuple[str, ...] = ()
+    """Starts removed from every key, each at most once and in this order, where a key has them."""
+    scheme: str = "same"
+    """Name of the scheme that turns the file's names into the network's; see :mod:`.key_schemes`."""
+    ignore: tuple[str, ...] = ()
+    """Expressions that match the whole of a key that is left out on purpose, such as a decoder's."""
+    adapt: tuple[Adaptation, ...] = ()
+    """What may be done to tensors whose shape is not the network's; each use is recorded."""
+    converter: str | None = None
+    """Name of the converter that makes safetensors of a foreign file; see :mod:`.converters`."""
+    mirrors: tuple[str, ...] = ()
+    """Further addresses of the same file, tried in this order."""
+    manual: str = ""
+    """How a person gets the file where no address serves it: whom to ask, what to download."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +132,10 @@ class SourceModel:
     """Licence of the weights."""
     citation: str = ""
     """Who to cite."""
+    studies: tuple[str, ...] = ()
+    """Published studies that used it: ``A``, ``B``, ``C``."""
+    note: str = ""
+    """What a reader of results must know, such as that it stands in for a file that was not published."""
 
     @property
     def is_random(self) -> bool:

@@ -245,10 +245,10 @@ def _traps(tasks: list[TargetTask]) -> Iterator[str]:
 
 
 def _rehearsal(tasks: list[TargetTask]) -> Iterator[str]:
-    task = tasks[0]
+    task = min(tasks, key=lambda task: len(task.classes))
     if task.write_sample is None:
         return
-    accepted = _left_out(task)
+    left_out = _left_out(task)
     yield from ("", "## Rehearse", "")
     yield from (
         "Write a small synthetic copy in the layout above, and check it as the real data is checked:",
@@ -256,6 +256,12 @@ def _rehearsal(tasks: list[TargetTask]) -> Iterator[str]:
     )
     yield from ("```sh", f"medtransfer tasks sample {task.name} rehearsal")
     yield from (f"medtransfer tasks check {task.name} --data rehearsal", "```", "")
+    if left_out:
+        codes = listed([f"`{code}`" for code in left_out])
+        yield from (
+            f"The check names {codes}: what the data set leaves out on purpose. A study accepts it by name.",
+            "",
+        )
     yield from (f"Then run a study on it, here `rehearse-{task.name}.yaml`:", "")
     yield from (
         "```yaml",
@@ -264,10 +270,8 @@ def _rehearsal(tasks: list[TargetTask]) -> Iterator[str]:
         "models: [resnet20.random]",
     )
     yield from ("protocols: [linear]", "seeds: 1")
-    yield from ("accept:", f"  {task.name}: [{', '.join(accepted)}]") if accepted else ()
+    yield from ("accept:", f"  {task.name}: [{', '.join(left_out)}]") if left_out else ()
     yield from ("```", "", "```sh", f"medtransfer run rehearse-{task.name}.yaml --data rehearsal", "```", "")
-    if accepted:
-        yield from (f"The sample leaves out images on purpose, as the data set does: {_names(accepted)}.", "")
     yield "Its results say nothing about patients, and the report says so. For the real data, change `--data`."
 
 
