@@ -1,0 +1,121 @@
+"""Whether two models are equivalent within a margin that was set before there were results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from medtransfer.core.errors import ShapeError
+from medtransfer.stats.comparisons import Arm
+from medtransfer.stats.summaries import sample_std, summarise_runs
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests of a difference A - B against a margin."""
+
+    margin: float
+    """Difference, in metric units, that is called equivalent; declared by the task."""
+    difference: float
+    """A - B in metric units."""
+    t_low: float | None
+    """Statistic against ``-margin``; null where nothing varies or an arm has one run."""
+    t_high: float | None
+    """Statistic against ``+margin``."""
+    df: float | None
+    """Degrees of freedom."""
+    p: float | None
+    """Larger of the two one-sided p-values; null when undetermined, never NaN."""
+    low: float | None
+    """Lower end of the interval of level 1 - 2 alpha."""
+    high: float | None
+    """Upper end of that interval."""
+    alpha: float
+    """Error rate of the statement."""
+    paired: bool
+    """Whether runs of the two models are pairs."""
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether the difference lies within the margin at the error rate; False without a p-value."""
+        return self.p is not None and self.p < self.alpha
+
+
+def equivalence_of_runs(
+    a: Sequence[float], b: Sequence[float], margin: float, *, alpha: float = 0.05
+) -> Equivalence:
+    """Test whether two models differ by less than a margin, over runs that are no pairs.
+
+    Standard error and degrees of freedom are Welch's. A difference that is not significant is no
+    proof of equivalence; this is.
+
+    Args:
+        a: One finite value per run of model A, at least one.
+        b: One finite value per run of model B, at least one.
+        margin: Margin in metric units, positive.
+        alpha: Error rate, in (0, 0.5).
+
+    Raises:
+        ShapeError: If an arm is empty or not finite, or margin or alpha are out of range.
+
+    Reference:
+        Schuirmann, "A comparison of the two one-sided tests procedure and the power approach for
+        assessing the equivalence of average bioavailability", J. Pharmacokinet. Biopharm. 15, 1987.
+    """
+    first, second = (Arm(runs.n, runs.mean, runs.std) for runs in (summarise_runs(a), summarise_runs(b)))
+    difference = first.mean - second.mean
+    if first.std is None or second.std is None or first.std == second.std == 0:
+        return _tested(difference, None, None, margin, alpha, paired=False)
+    part_a, part_b = first.std**2 / first.n, second.std**2 / second.n
+    df = (part_a + part_b) ** 2 / (part_a**2 / (first.n - 1) + part_b**2 / (second.n - 1))
+    return _tested(difference, math.sqrt(part_a + part_b), df, margin, alpha, paired=False)
+
+
+def equivalence_of_pairs(differences: Sequence[float], margin: float, *, alpha: float = 0.05) -> Equivalence:
+    """Test whether paired differences have a mean within a margin.
+
+    Args:
+        differences: One finite difference per pair, at least one.
+        margin: Margin in metric units, positive.
+        alpha: Error rate, in (0, 0.5).
+
+    Raises:
+        ShapeError: If there is no difference, one is not finite, or margin or alpha are out of range.
+
+    Example:
+        >>> found = equivalence_of_pairs([.002, -.001, .003, 0, -.002, .001, .004, -.003, .002, .001], .005)
+        >>> f"{found.t_low:.6f} {found.t_high:.6f} {found.p:.4e} {found.equivalent}"
+        '8.142857 -6.142857 8.5091e-05 True'
+    """
+    runs = summarise_runs(differences)
+    std = sample_std([float(value) for value in differences])
+    error = None if not std else std / math.sqrt(runs.n)
+    return _tested(runs.mean, error, None if error is None else runs.n - 1, margin, alpha, paired=True)
+
+
+def _tested(
+    difference: float, error: float | None, df: float | None, margin: float, alpha: float, *, paired: bool
+) -> Equivalence:
+    if not 0 < margin < math.inf or not 0 < alpha < 0.5:
+        raise ShapeError(
+            f"equivalence: expected a positive margin and alpha in (0, 0.5), got {margin!r} and {alpha!r}."
+        )
+    if error is None or df is None:
+        return Equivalence(margin, difference, None, None, None, None, None, None, alpha, paired)
+    t_low, t_high = (difference + margin) / error, (difference - margin) / error
+    half = float(stats.t.isf(alpha, df)) * error
+    return Equivalence(
+        margin=margin,
+        difference=difference,
+        t_low=t_low,
+        t_high=t_high,
+        df=df,
+        p=float(max(stats.t.sf(t_low, df), stats.t.cdf(t_high, df))),
+        low=difference - half,
+        high=difference + half,
+        alpha=alpha,
+        paired=paired,
+    )
