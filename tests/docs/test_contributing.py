@@ -19,14 +19,19 @@ from sklearn.preprocessing import normalize
 
 import medtransfer as mt
 from medtransfer.core.fingerprints import hash_file
-from medtransfer.data.case_table import CaseTable
+from medtransfer.data.case_table import SPLITS, CaseTable
+from medtransfer.data.data_check import CheckOptions, check_data
 from medtransfer.execution.jobs import Job, JobFailed, JobFinished, JobStarted, JobYielded
 from medtransfer.metrics import declared_metrics
-from medtransfer.models import catalogue, entries
+from medtransfer.models import catalogue
 from medtransfer.models.check import check_model
+from medtransfer.models.entries import small
 from medtransfer.models.network import Encoder
 from medtransfer.protocols import registry as protocol_registry
+from medtransfer.reports.task_pages import task_pages
 from medtransfer.tasks import registry as task_registry
+from medtransfer.tasks.opening import open_target_task
+from medtransfer.tasks.samples import write_sample
 
 PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 REGISTRIES = [
@@ -81,8 +86,8 @@ def moles(tmp_path: Path) -> Path:
 
 def add_model(folder: Path) -> str:
     """Add the example's model, its checkpoint written as the example says it lies in the file."""
-    shown = example("in MODELS of src/medtransfer/models/entries.py").rstrip().removesuffix(",")
-    model = eval(shown, dict(vars(entries)))
+    shown = example("in MODELS of src/medtransfer/models/entries/small.py").rstrip().removesuffix(",")
+    model = eval(shown, dict(vars(small)))
     network = mt.load_model("resnet20.random", seed=8).backbone.train()
     network(torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(2)))  # no fresh statistics
     state = {f"encoder.{name}": value for name, value in network.state_dict().items()}
@@ -109,6 +114,7 @@ def test_the_examples_of_model_task_protocol_and_metric_make_a_study(
         example("at the end of src/medtransfer/metrics/declared_metrics.py"),
         {**vars(declared_metrics), "score_brier": score},
     )
+    written("src/medtransfer/tasks/samples_of_moles.py")
     task = written("src/medtransfer/tasks/moles.py").moles
     task_registry.target_tasks.add("moles", replace(task, metrics=(*task.metrics, "brier")))
     centroid = written("src/medtransfer/protocols/centroid.py").Centroid
@@ -133,6 +139,26 @@ def test_the_examples_of_model_task_protocol_and_metric_make_a_study(
     predicted = test.set_index("case_id")["score:malignant"] > 0.5
     expected_class = nearest_mean(loaded.cases, mt.load_model(model, weights=tmp_path))
     assert predicted.astype(int).to_dict() == expected_class
+
+
+def test_the_task_example_has_a_sample_and_a_page(
+    open_registries: None,
+    written: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    written("src/medtransfer/tasks/samples_of_moles.py")
+    task = written("src/medtransfer/tasks/moles.py").moles
+    monkeypatch.setattr(task_registry.target_tasks, "_entries", {"moles": task})
+    marked, cases = open_target_task(task, write_sample(task, tmp_path))
+    assert (marked.phantom, marked.expected, len(cases)) == (True, None, 24)
+    check = check_data(cases, None, CheckOptions())
+    assert (check.problems, check.pairs) == ((), ())
+    assert [split.name for split in check.splits] == list(SPLITS)
+    assert {count for split in check.splits for count in split.classes.values()} == {2, 8}
+    page = task_pages()["moles.md"]
+    assert task.page.traps[0] in page
+    assert "| 24 | 8 | 8 |" in page
 
 
 def nearest_mean(cases: CaseTable, encoder: Encoder) -> dict[str, int]:

@@ -330,3 +330,11 @@ def test_a_packed_file_with_changed_bytes_is_refused(tmp_path: Path) -> None:
 
 def test_rows_of_outer_blanks_are_blank(tmp_path: Path) -> None:
     assert read(tmp_path, "file;b\n1;2\n ; \n\t;\n3;4\n").index.tolist() == [2, 5]
+
+
+@pytest.mark.parametrize("delimiter", [";", ","])
+def test_the_line_that_excel_writes_first_names_the_delimiter(tmp_path: Path, delimiter: str) -> None:
+    text = f"sep={delimiter}\nfile{delimiter}b\n1{delimiter}2\n"
+    rows = read(tmp_path, text)
+    assert rows.index.tolist() == [3]
+    assert rows.loc[3, "b"] == "2"

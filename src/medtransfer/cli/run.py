@@ -139,6 +139,6 @@ def print_plan(plan: Plan) -> None:
     console = output_console()
     console.print(table)
     console.print(
-        f"{plan.total} trials, {plan.done} done, {plan.total - plan.done} to run: "
+        f"{plan.total} trial{'s' * (plan.total != 1)}, {plan.done} done, {plan.total - plan.done} to run: "
         f"about {duration(plan.seconds)} with {max(plan.workers, 1)} worker(s)."
     )

@@ -147,11 +147,13 @@ def _check(
 
 
 def _unusable(name: str, error: DataError, *, as_json: bool) -> int:
+    from medtransfer.reports.printable import one_line
+
     problem = Problem("unusable-data", name, "data that can be opened", str(error).rstrip("."))
     if as_json:
-        print_json({"name": name, "ok": False, "counts": {}, "problems": [problem.as_json()]})
+        print_json({"name": name, "ok": False, "counts": {}, "problems": [problem.as_json()], "remarks": []})
     else:
-        click.echo(problem.sentence(), err=True)
+        click.echo(one_line(problem.sentence()), err=True)
         click.echo("1 problem")
     return 3
 
@@ -169,6 +171,7 @@ def _write_page(path: Path, location: TaskLocation, task: TargetTask, check: Dat
 def _print_check(task: TargetTask, check: DataCheck, html: Path | None) -> None:
     from medtransfer.cli.display import output_console
     from medtransfer.reports.data_check_report import class_table, split_table
+    from medtransfer.reports.printable import one_line
     from medtransfer.reports.renderers.console import rich_table
 
     console = output_console()
@@ -181,9 +184,9 @@ def _print_check(task: TargetTask, check: DataCheck, html: Path | None) -> None:
     modes = ", ".join(f"{count:,} {mode}" for mode, count in check.modes)
     click.echo(f"images: {modes}; {sizes}{' and others' if len(check.sizes) > 4 else ''}")
     for remark in check.remarks:
-        click.echo(f"to look at: {remark.sentence()}")
+        click.echo(f"to look at: {one_line(remark.sentence())}")
     for problem in check.problems:
-        click.echo(problem.sentence(), err=True)
+        click.echo(one_line(problem.sentence()), err=True)
     found = len(check.problems)
     click.echo("as expected" if not found else f"{found} problem{'s' * (found > 1)}")
     if html is not None:

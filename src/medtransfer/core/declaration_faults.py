@@ -44,7 +44,13 @@ def _sentence(fault: Any, keys: Callable[[Place], Iterable[str]]) -> str:
         case "extra_forbidden":
             return f"{place}: expected a known key. {_advice(str(path[-1]), sorted(keys(path[:-1])))}"
     message = str(fault["msg"]).removeprefix("Input should be ")
-    return f"{place}: expected {message[:1].lower()}{message[1:]}, got {fault['input']!r:.80}."
+    advice = " Put it in quotes." if fault["type"] == "string_type" and _is_plain(fault["input"]) else ""
+    return f"{place}: expected {message[:1].lower()}{message[1:]}, got {fault['input']!r:.80}.{advice}"
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether YAML read a word as something else: yes, no, on, off, or a number."""
+    return isinstance(value, bool | int | float)
 
 
 def _ended(text: str) -> str:

@@ -61,6 +61,8 @@ class CaseTable:
     """Classes of a multi-label task that the metrics over scored classes cover; empty: all."""
     class_weights: Mapping[str, float] = field(default_factory=dict)
     """Weight of a multi-label class in the training loss; 1 for those not named."""
+    unused: tuple[str, ...] = ()
+    """Patterns of file names that are in the data folder and not read, by design of the task."""
 
     def __post_init__(self) -> None:
         missing = [name for name in self._required() if name not in self.frame.columns]

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -204,7 +205,7 @@ def _remarks(
             "near-duplicates",
             "images of different splits",
             "no images that are nearly the same",
-            f"{len(near)} pairs: {listed}",
+            f"{len(near)} pair{'s' * (len(near) > 1)}: {listed}",
             "Look at them; put the images of one patient into one split.",
         )
     if unconfirmed:
@@ -254,7 +255,9 @@ def _unused(cases: CaseTable) -> Iterator[Problem]:
     unused = [
         name
         for name in _files_below(cases.source.root)
-        if name not in used and Path(name).suffix.lower() in _PICTURES
+        if name not in used
+        and Path(name).suffix.lower() in _PICTURES
+        and not any(fnmatchcase(Path(name).name, pattern) for pattern in cases.unused)
     ]
     if unused:
         endings = Counter(Path(name).suffix.lower() or "no ending" for name in unused).most_common(4)

@@ -196,7 +196,12 @@ def _hash_path(path: Path) -> Path:
 
 def _recorded_hash(path: Path) -> str | None:
     beside = _hash_path(path)
-    return beside.read_text(encoding="utf-8").split(maxsplit=1)[0] if beside.is_file() else None
+    if not beside.is_file():
+        return None
+    words = beside.read_text(encoding="utf-8").split(maxsplit=1)
+    if not words:
+        raise DataError(f"{beside.name}: expected the SHA-256 of {path.name}, got an empty file. Restore it.")
+    return words[0]
 
 
 def _check_shares(shares: Mapping[str, float]) -> None:

@@ -65,6 +65,7 @@ def open_brats(root: Path) -> CaseTable:
         source=FileSource(root, mask_rule=_MASK_RULE, intensity=VolumeRange()),
         split_source="ours",
         structures=STRUCTURES,
+        unused=("*_t2.nii*",),
         opening_problems=(
             *other_total("all folders", _OFFICIAL_CASES, len(by_case), "training cases"),
             *left_out("all folders", "only files of training cases", others),

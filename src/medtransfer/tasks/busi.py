@@ -46,7 +46,13 @@ def open_busi(root: Path) -> CaseTable:
     frame = _cases("busi", root).drop(columns="mask")
     frame["label"] = [CLASSES.index(name) for name in frame.pop("class")]
     return CaseTable(
-        frame, TaskKind.MULTI_CLASS, CLASSES, FileSource(root), split_source="ours", patients_known=False
+        frame,
+        TaskKind.MULTI_CLASS,
+        CLASSES,
+        FileSource(root),
+        split_source="ours",
+        patients_known=False,
+        unused=("*_mask*.png",),
     )
 
 
@@ -65,7 +71,13 @@ def open_busi_lesion(root: Path) -> CaseTable:
     refuse("task 'busi-lesion'", "benign, malignant", "a mask for every image", faults)
     frame["foreground"] = True
     return CaseTable(
-        frame, TaskKind.SEGMENTATION, ("lesion",), FileSource(root), split_source="ours", patients_known=False
+        frame,
+        TaskKind.SEGMENTATION,
+        ("lesion",),
+        FileSource(root),
+        split_source="ours",
+        patients_known=False,
+        unused=("normal*.png",),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medtransfer.core.errors import DataError
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.splits import read_split, with_split
 from medtransfer.tasks.published_lists import FOLDER
@@ -31,6 +32,12 @@ def open_target_task(task: TargetTask, root: Path) -> tuple[TargetTask, CaseTabl
     pinned = root / FOLDER / f"{task.name}.csv"
     if root.is_dir() and pinned.is_file():
         cases = with_split(cases, read_split(pinned), "user")
-    if sample_family(root) == (task.family or task.name):
-        return as_sample(task, cases)
-    return task, cases
+    sampled, family = sample_family(root), task.family or task.name
+    if sampled is None:
+        return task, cases
+    if sampled != family:
+        raise DataError(
+            f"task {task.name!r}: expected data or a sample of {family!r} at {root}, got a synthetic sample of "
+            f"{sampled!r}. Name the right folder."
+        )
+    return as_sample(task, cases)

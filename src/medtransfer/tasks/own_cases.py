@@ -14,7 +14,7 @@ from medtransfer.data.case_table import CaseTable
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.mask_rule import MaskRule
 from medtransfer.tasks.own_data_declaration import OwnData
-from medtransfer.tasks.own_images import slices_of_images, with_dicom_patients
+from medtransfer.tasks.own_images import divided_patients, slices_of_images, with_dicom_patients
 from medtransfer.tasks.own_splits import complete_splits
 
 
@@ -47,17 +47,19 @@ def finished_cases(
     frame, patients_known = with_dicom_patients(frame, patients_given=spec.names_patients)
     strata = frame["stratum"].tolist() if "stratum" in frame.columns else None
     frame, split_source = complete_splits(name, frame, strata)
-    return CaseTable(
-        frame=frame.drop(columns=["stratum", "line"], errors="ignore").sort_values(
-            "case_id", ignore_index=True
-        ),
-        kind=_kind(spec, classes),
-        classes=classes,
-        source=FileSource(root, mask_rule, intensity=spec.shown_as, plane=spec.slices),
-        split_source=split_source,
-        patients_known=patients_known,
-        opening_problems=problems,
-    )
+    kept = frame.drop(columns=["stratum", "line", "dicom_patient"], errors="ignore")
+    try:
+        return CaseTable(
+            frame=kept.sort_values("case_id", ignore_index=True),
+            kind=_kind(spec, classes),
+            classes=classes,
+            source=FileSource(root, mask_rule, intensity=spec.shown_as, plane=spec.slices),
+            split_source=split_source,
+            patients_known=patients_known,
+            opening_problems=(*problems, *divided_patients(frame)),
+        )
+    except DataError as error:
+        raise DataError(f"task {name!r}: {error}") from error
 
 
 def class_order(name: str, found: list[str], declared: list[str] | None) -> tuple[str, ...]:

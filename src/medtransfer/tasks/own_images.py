@@ -11,6 +11,7 @@ from typing import Any, Final
 import pandas as pd
 
 from medtransfer.core.errors import BadImageError, DataError
+from medtransfer.core.problems import Problem
 from medtransfer.data.dicom_headers import is_dicom, read_dicom_header
 from medtransfer.data.dicom_segmentations import read_segment_frames
 from medtransfer.data.dicom_series import dicom_files, directory_files, find_series
@@ -50,11 +51,12 @@ class NamedImages:
     def resolve(self, name: str) -> str | list[str]:
         """Return the locator a name means, or, when there is not exactly one, all that it could mean.
 
-        A path below the folder wins; else the name, with or without its ending, of one file
-        anywhere below the folder.
+        Backslashes count as slashes. A path below the folder wins; else the name, with or without
+        its ending, of one file anywhere below the folder.
         """
         if not name or "\0" in name:
             return []
+        name = name.replace("\\", "/")
         direct = (Path(self.folder) / name).as_posix()
         if (self.root / direct).exists():
             return direct
@@ -103,6 +105,7 @@ def slices_of_images(
     try:
         for row in frame.to_dict("records"):
             rows += _expanded(name, root, {str(key): value for key, value in row.items()}, plane, segments)
+        _refuse_repeats(name, rows)
         rows = _with_series(root, rows)
     except BadImageError as error:
         raise DataError(f"task {name!r}: {error}") from error
@@ -120,7 +123,7 @@ def with_dicom_patients(frame: pd.DataFrame, *, patients_given: bool) -> tuple[p
         patients_given: Whether the user named a patient column or pattern.
 
     Returns:
-        The frame without its ``dicom_patient`` column, and whether patients are known.
+        The frame, and whether patients are known.
     """
     if "dicom_patient" not in frame.columns:
         return frame, patients_given
@@ -130,7 +133,31 @@ def with_dicom_patients(frame: pd.DataFrame, *, patients_given: bool) -> tuple[p
         frame = frame.assign(patient_id=named)
     elif not known and "volume_id" in frame.columns:
         frame = frame.assign(patient_id=frame["volume_id"])
-    return frame.drop(columns="dicom_patient"), known
+    return frame, known
+
+
+def divided_patients(frame: pd.DataFrame) -> tuple[Problem, ...]:
+    """Return the problem of DICOM patients whose images lie in several splits, whatever the user calls them.
+
+    Args:
+        frame: Rows with ``split`` and, for DICOM images, ``dicom_patient``.
+    """
+    if "dicom_patient" not in frame.columns:
+        return ()
+    named = frame[frame["dicom_patient"].fillna("") != ""]
+    splits = named.groupby("dicom_patient")["split"].nunique()
+    divided = sorted(splits.index[splits > 1].astype(str))
+    if not divided:
+        return ()
+    return (
+        Problem(
+            what="patient-overlap",
+            where="PatientID in the DICOM headers",
+            expected="all images of a patient in one split",
+            found=f"{len(divided)} patients in several: {', '.join(divided[:5])}",
+            next_step="The list calls one patient by several names: correct it, or leave its column out.",
+        ),
+    )
 
 
 def dicom_images_by_patient(name: str, root: Path, folder: str) -> dict[str, list[str]]:
@@ -188,7 +215,12 @@ def _with_segments(
     name: str, root: Path, rows: list[dict[str, Any]], segments: Mapping[int, int] | None
 ) -> list[dict[str, Any]]:
     """Return the slices of a series with their masks out of one DICOM segmentation."""
-    (mask,) = rows[0]["mask"]
+    mask, *others = rows[0]["mask"]
+    if others:
+        raise DataError(
+            f"task {name!r}: expected one DICOM segmentation for the series {Path(rows[0]['image']).parent}, got "
+            f"{len(others) + 1}: {', '.join(map(str, rows[0]['mask'][:3]))}. Put their segments into one file."
+        )
     if _kind(root, str(mask)) != "dicom":
         raise DataError(
             f"task {name!r}: {mask}: expected a DICOM segmentation for the series {Path(rows[0]['image']).parent}, "
@@ -242,6 +274,15 @@ def _nifti_slices(name: str, root: Path, row: dict[str, Any], plane: Plane) -> l
             cut["mask"] = tuple(slice_locator(mask, index) for mask in masks)
         rows.append(row | cut)
     return rows
+
+
+def _refuse_repeats(name: str, rows: list[dict[str, Any]]) -> None:
+    """Refuse files that belong to two rows, such as a folder and one of its files."""
+    seen: dict[str, int] = defaultdict(int)
+    for row in rows:
+        seen[str(row["image"])] += 1
+    twice = [repr(image) for image, count in seen.items() if count > 1]
+    refuse(f"task {name!r}", "images", "every file in one row", twice)
 
 
 def _with_series(root: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from medtransfer.core.errors import DataError, UsageError
+from medtransfer.core.fingerprints import hash_file
 from medtransfer.data.case_table import CaseTable
+from medtransfer.tasks.published_lists import FOLDER
 from medtransfer.tasks.sample_files import PHANTOM_NOTE, write_json
 from medtransfer.tasks.target_task import TargetTask
 
@@ -47,10 +50,13 @@ def write_sample(task: TargetTask, data_folder: Path) -> Path:
                 "over data: choose another folder."
             )
         _remove(root)
-    data_folder.mkdir(parents=True, exist_ok=True)
-    marker = _marker(root, is_file=root.suffix == ".npz")
-    write_json(marker, {"sample_of": family, "note": PHANTOM_NOTE})
-    task.write_sample(root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data_folder, prefix=".sample-") as folder:
+        part = Path(folder) / root.name  # of the same name, which some data sets repeat in their tables
+        task.write_sample(part)
+        facts = {"sample_of": family, "note": PHANTOM_NOTE, "files": _files_of(part)}
+        write_json(_marker(part if part.is_dir() else root, is_file=part.is_file()), facts)
+        part.rename(root)
     return root
 
 
@@ -58,15 +64,23 @@ def sample_family(root: Path) -> str | None:
     """Return which data set a folder or file is a synthetic sample of; None for real data.
 
     Raises:
-        DataError: If the marker cannot be read.
+        DataError: If there is a marker, and it cannot be read or the files are not those it lists:
+            real data beside a forgotten marker would pass for generated.
     """
     marker = _marker(root, is_file=root.is_file())
     if not marker.is_file():
         return None
     try:
-        return str(json.loads(marker.read_text(encoding="utf-8"))["sample_of"])
+        declared = json.loads(marker.read_text(encoding="utf-8"))
+        family, files = str(declared["sample_of"]), dict(declared["files"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(f"{marker}: expected the marker of a synthetic sample, got {error}.") from error
+    if _files_of(root) != files:
+        raise DataError(
+            f"{root}: expected the synthetic sample that {marker.name} lists, got other files. Remove that "
+            "marker if this is real data, or the folder if it is a sample that was changed."
+        )
+    return family
 
 
 def as_sample(task: TargetTask, cases: CaseTable) -> tuple[TargetTask, CaseTable]:
@@ -85,6 +99,17 @@ def as_sample(task: TargetTask, cases: CaseTable) -> tuple[TargetTask, CaseTable
 
 def _marker(root: Path, *, is_file: bool) -> Path:
     return root.with_name(f"{root.name}.{MARKER}") if is_file else root / MARKER
+
+
+def _files_of(root: Path) -> dict[str, str]:
+    """Return the digest of every file, by its path below the root; without marker and pinned splits."""
+    if root.is_file():
+        return {root.name: hash_file(root)}
+    paths = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
+    kept = {
+        name: path for name, path in paths.items() if name != MARKER and not name.startswith(f"{FOLDER}/")
+    }
+    return {name: hash_file(path) for name, path in kept.items()}
 
 
 def _remove(root: Path) -> None:

@@ -161,7 +161,7 @@ siim_pneumothorax = TargetTask(
         ),
         split=(
             "75 % train, 10 % val, 15 % test, drawn by PatientID with a fixed seed and balanced by whether there is "
-            "a pneumothorax. The first release is remembered as 10,675 labelled images, a later one as 12,047; "
+            "a pneumothorax. The first release is said to have 10,675 labelled images, a later one 12,047; "
             "neither number is verified, so neither is demanded. The competition's own test images have no labels "
             "in the download and are not read."
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ MAX_LINE_BYTES: Final = 1 << 20
 
 _DELIMITERS: Final = (",", ";", "\t")
 _MOST_NAMED: Final = 5
+_ANNOUNCED: Final = re.compile(r"sep=([,;\t])\n")
 
 
 def read_table(
@@ -38,7 +40,8 @@ def read_table(
 ) -> pd.DataFrame:
     """Return a CSV file as text cells, outer blanks of names and cells removed.
 
-    The index is the line number in the file, the header being line 1. A byte order mark, Windows line
+    The index is the line number in the file, the header being line 1, or 2 after a first line such as
+    ``sep=;``, which names what separates cells. A byte order mark, Windows line
     ends and, of ``delimiters``, the one that is most frequent in the header are understood; a file
     whose name ends with ``.gz`` is unpacked.
 
@@ -55,12 +58,15 @@ def read_table(
             another length, a name twice, or lacks a column; the message says what is there.
     """
     text = _text(subject, root, name)
-    delimiter, names = _header(subject, name, text, delimiters)
+    announced = _ANNOUNCED.match(text)  # what Excel writes and obeys, before the header
+    text = text[announced.end() :] if announced else text
+    delimiter, names = _header(subject, name, text, (announced[1],) if announced else delimiters)
     if len(names) > MAX_COLUMNS:
         raise DataError(f"{subject}: {name}: expected at most {MAX_COLUMNS} columns, got {len(names)}.")
     _check_columns(subject, name, names, columns)
     wanted = [number for number, found in enumerate(names) if found in columns or not only]
     lines, cells = _cells(subject, name, text, delimiter, len(names))
+    lines = [line + 1 for line in lines] if announced else lines
     return pd.DataFrame(
         {names[number]: [row[number].strip() for row in cells] for number in wanted},
         index=pd.Index(lines),
@@ -120,7 +126,12 @@ def _text(subject: str, root: Path, name: str) -> str:
                 f"{subject}: {name}: expected at most {MAX_BYTES} bytes, got more. Split the file."
             )
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{subject}: {name}: expected a CSV file in UTF-8, got {error.reason} at byte {error.start}. "
+            "Save it again as 'CSV UTF-8'; a workbook (.xlsx) must be exported first."
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{subject}: {name}: expected a CSV file in UTF-8, got {error}.") from error
     if not text.strip():
         raise DataError(f"{subject}: {name}: expected a CSV file with a header, got an empty one.")
@@ -174,4 +185,7 @@ def _check_columns(subject: str, file: str, found: list[str], columns: Sequence[
         return
     near = {name: nearest_names(name, found, most=2) for name in missing}
     hints = "".join(f" Did you mean {near[name]!r} for {name!r}?" for name in missing if near[name])
-    raise DataError(f"{subject}: {file}: expected the columns {missing!r}, got {found!r}.{hints}")
+    raise DataError(
+        f"{subject}: {file}: expected the columns {missing!r}, got {found!r}."
+        f"{hints or ' Correct the names of the columns, in the file or where it is declared.'}"
+    )
