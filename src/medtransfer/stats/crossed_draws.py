@@ -44,7 +44,7 @@ def crossed_draws(values: npt.NDArray[Any], seed: int) -> FloatArray:
         raise ShapeError(f"crossed draws: expected values of shape (runs, draws), got {table.shape}.")
     runs, draws = table.shape
     if runs == 1:
-        return table[0].copy()
+        return np.array(table[0])
     counts = np.random.default_rng(seed).multinomial(runs, np.full(runs, 1 / runs), size=draws)
     means = table.mean(axis=0)
     deviations = (counts.T * (table - means)).sum(axis=0) / runs
