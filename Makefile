@@ -7,7 +7,7 @@ SHARED ?= ../shared/data
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: help install demo test check bench docs task-pages format lock clean
+.PHONY: model-page help install demo test check bench docs task-pages format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -36,6 +36,9 @@ bench: $(STAMP) ## speed bars as ratios
 
 docs: $(STAMP) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+model-page: $(STAMP) ## write the table of source models from their records
+	$(BIN)/python -m medtransfer.reports.model_page docs/source-models.md
 
 task-pages: $(STAMP) ## write the pages of the data sets from their records
 	$(BIN)/python -m medtransfer.reports.task_pages docs/tasks

@@ -20,9 +20,8 @@ from medtransfer.core.errors import NotRegisteredError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bars and return the exit code: 0 when they ran, whatever they found, 2 for wrong use."""
     options = _parser().parse_args(arguments)
-    names = [
-        (name.upper() if name.upper() in bars.names() else name.lower()) for name in options.names
-    ] or bars.names()
+    spelled = {name.upper(): name for name in bars.names()}
+    names = [spelled.get(name.upper(), name.upper()) for name in options.names] or bars.names()
     try:
         chosen = {name: bars.get(name) for name in names}
     except NotRegisteredError as error:

@@ -64,7 +64,11 @@ def test_show(medtransfer, group: str, name: str) -> None:
     assert (plain.code, machine.code, plain.err, machine.err) == (0, 0, "", "")
     shown = one_document(machine.out)
     assert shown["name"] == name
-    assert [line.partition(":")[0] for line in plain.out.splitlines()] == list(shown)
+    facts = list(shown)
+    if group == "tasks":
+        facts = [fact for fact in facts if fact != "page"] + list(shown["page"])
+    lines = [line for line in plain.out.splitlines() if line and not line.startswith(" ")]
+    assert [line.partition(":")[0] for line in lines] == facts
     assert f"name: {name}\n" in plain.out
 
 
@@ -154,12 +158,9 @@ def test_data_as_expected(medtransfer, breastmnist: Path) -> None:
     plain = medtransfer("tasks", "check", "breastmnist", "--data", breastmnist)
     machine = medtransfer("tasks", "check", "breastmnist", "--data", breastmnist, "--json")
     assert (plain.code, machine.code) == (0, 0)
-    assert one_document(machine.out) == {
-        "name": "breastmnist",
-        "ok": True,
-        "counts": {"train": 546, "test": 156, "val": 78},
-        "problems": [],
-    }
+    found = one_document(machine.out)
+    assert (found["name"], found["ok"], found["problems"]) == ("breastmnist", True, [])
+    assert found["counts"] == {"train": 546, "val": 78, "test": 156}
     assert plain.out.endswith("as expected\n")
 
 
@@ -179,7 +180,7 @@ def test_data_with_other_counts(medtransfer, breastmnist: Path) -> None:
     assert "546" in found["problems"][0]["expected"]
     assert "545" in found["problems"][0]["found"]
     assert plain.err.count("unexpected-count: ") == len(found["problems"])
-    assert plain.out.endswith(f"{len(found['problems'])} problem(s)\n")
+    assert plain.out.endswith("1 problem\n")
 
 
 @pytest.mark.parametrize("content", [None, b"not an archive"], ids=["absent", "damaged"])

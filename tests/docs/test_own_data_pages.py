@@ -406,7 +406,6 @@ def with_a_file_cut_off(root: Path, rows: list[Row]) -> str:
 
 MESSAGES: dict[str, Callable[[Path, list[Row]], str]] = {
     "The list was saved": lambda root, rows: opened(root, list_text(rows).encode("cp1252")),
-    "The list begins": lambda root, rows: opened(root, "sep=;\r\n" + list_text(rows)),
     "A header": lambda root, rows: opened(root, list_text(rows, HEADER.replace("Patient ID", "PatientID"))),
     "A name": lambda root, rows: opened(renamed(root), list_text([["IM0001", *rows[0][1:]]])),
     "A file is missing": lambda root, rows: opened(root, list_text([["CR9999", *rows[0][1:]], *rows[1:]])),

@@ -21,6 +21,11 @@ import medtransfer
 from medtransfer.core.errors import UnsafeCheckpointError, WeightsError
 from medtransfer.models.check import check_model
 from medtransfer.models.checkpoint import read_checkpoint
+from medtransfer.models.converters import converters
+from medtransfer.models.converters.array_unpickler import RefusedName
+from medtransfer.models.converters.convert import convert_checkpoint
+from medtransfer.models.converters.torch_file import read_pickle
+from medtransfer.models.source_model import Architecture, Pretraining, SourceModel, WeightsFile
 
 TAIL = b"."
 
@@ -66,10 +71,55 @@ ATTACKS: dict[str, Callable[[Path], bytes]] = {
     "nested load": lambda c: b"\x80\x02" + calls("pickle", "loads", python(c)) + TAIL,
     "nested torch load": lambda c: b"\x80\x02" + calls("torch.serialization", "load", str(c)) + TAIL,
     "before a broken tail": lambda c: b"\x80\x02" + calls("posix", "system", shell(c)) + b"\xff\xfe garbage",
+    "numpy's own builtins": lambda c: (
+        b"\x80\x02cnumpy\n__builtins__\n}" + text("x") + calls("builtins", "eval", python(c)) + b"sb" + TAIL
+    ),
+    "module runner": lambda c: b"\x80\x02" + calls("runpy", "run_path", str(c)) + TAIL,
+    "code runner": lambda c: b"\x80\x02" + calls("runpy", "_run_code", python(c)) + TAIL,
+    "terminal": lambda c: b"\x80\x02" + calls("pty", "spawn", shell(c)) + TAIL,
+    "browser": lambda c: b"\x80\x02" + calls("webbrowser", "open", f"file://{c}") + TAIL,
+    "shared library": lambda c: b"\x80\x02" + calls("ctypes", "CDLL", str(c)) + TAIL,
+    "profiler": lambda c: b"\x80\x02" + calls("cProfile", "run", python(c)) + TAIL,
+    "timer": lambda c: b"\x80\x02" + calls("timeit", "timeit", python(c)) + TAIL,
+    "debugger": lambda c: b"\x80\x02" + calls("bdb", "Bdb.run", python(c)) + TAIL,
+    "pager": lambda c: b"\x80\x02" + calls("pydoc", "pipepager", shell(c)) + TAIL,
+    "installer": lambda c: b"\x80\x02" + calls("pip", "main", str(c)) + TAIL,
+    "open for writing": lambda c: b"\x80\x02" + calls("io", "open", str(c)) + TAIL,
+    "path method": lambda c: (
+        b"\x80\x04\x8c\x07pathlib\x8c\x0aPath.touch\x93" + text(str(c)) + b"\x85R" + TAIL
+    ),
+    "call through a dotted name": lambda c: (
+        b"\x80\x04\x8c\x08builtins\x8c\x0deval.__call__\x93" + text(python(c)) + b"\x85R" + TAIL
+    ),
+    "attribute getter": lambda c: b"\x80\x02" + calls("operator", "attrgetter", "system") + TAIL,
+    "partial": lambda c: b"\x80\x02cfunctools\npartial\ncos\nsystem\n" + text(shell(c)) + b"\x86R)R" + TAIL,
+    "function from code": lambda c: b"\x80\x02ctypes\nFunctionType\nctypes\nCodeType\n)R}\x86R)R" + TAIL,
+    "dill's function": lambda c: b"\x80\x02" + calls("dill._dill", "_create_function", python(c)) + TAIL,
+    "dill's eval": lambda c: b"\x80\x02" + calls("dill._dill", "_eval_repr", python(c)) + TAIL,
+    "cloud pickle": lambda c: b"\x80\x02" + calls("cloudpickle.cloudpickle", "subimport", "os") + TAIL,
+    "torch storage with a pickle inside": lambda c: (
+        b"\x80\x02" + calls("torch.storage", "_load_from_bytes", str(c)) + TAIL
+    ),
+    "torch's script wrapper": lambda c: (
+        b"\x80\x02" + calls("torch.jit.unsupported_tensor_ops", "execWrapper", python(c)) + TAIL
+    ),
+    "torch's package importer": lambda c: (
+        b"\x80\x02" + calls("torch.package.package_importer", "PackageImporter", str(c)) + TAIL
+    ),
+    "numpy loader": lambda c: b"\x80\x02" + calls("numpy", "load", str(c)) + TAIL,
+    "registered extension": lambda c: (
+        b"\x80\x02ccopyreg\nadd_extension\n" + text("os") + text("system") + b"K\x01\x87R0\x82\x01" + TAIL
+    ),
+    "in a persistent reference": lambda c: b"\x80\x02" + calls("posix", "system", shell(c)) + b"Q" + TAIL,
     "inside a state dict": lambda c: (
         b"\x80\x02}" + text("conv1.weight") + calls("posix", "system", shell(c)) + b"s" + TAIL
     ),
 }
+
+
+def weights_model(converter: str) -> SourceModel:
+    weights = WeightsFile(file="w.pth", converter=converter)
+    return SourceModel("m", Architecture("resnet20", "medtransfer", ""), weights, Pretraining())
 
 
 def in_archive(payload: bytes) -> bytes:
@@ -212,6 +262,74 @@ def test_check_reports_unsafe_weights_as_a_problem(tmp_path: Path, canary: Path)
     checked = check_model("file:w.pth?arch=resnet20", tmp_path)
     assert [problem.what for problem in checked.problems] == ["unsafe-weights"]
     assert not canary.exists()
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("wrap", [bytes, in_archive, in_legacy_file], ids=["bare", "archive", "legacy"])
+@pytest.mark.parametrize("converter", ["byol", "pickled-module"])
+def test_the_reader_of_conversions_refuses_them_too(
+    tmp_path: Path, canary: Path, attack: str, wrap: Callable[[bytes], bytes], converter: str
+) -> None:
+    """In this very process, where a payload that ran would leave its trace."""
+    stream = io.BytesIO(wrap(ATTACKS[attack](canary)))
+    with pytest.raises(RefusedName):
+        read_pickle(stream, converters.get(converter).admits)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_conversion_leaves_no_trace_and_says_why(tmp_path: Path, canary: Path, attack: str) -> None:
+    folder = tmp_path / "w"
+    folder.mkdir()
+    (folder / "w.pth").write_bytes(ATTACKS[attack](canary))
+    with pytest.raises(UnsafeCheckpointError, match=r"asks for '.*nothing was written"):
+        convert_checkpoint(weights_model("byol"), folder / "w.pth", folder / "out.safetensors")
+    assert not canary.exists()
+    assert [path.name for path in folder.iterdir()] == ["w.pth"]
+
+
+HOSTILE_TO_OURS = {
+    "writes onto a function of ours": b"ccollections\nOrderedDict\n}X\x01\x00\x00\x00xNsb",
+    "writes onto a storage type": b"ctorch\nFloatStorage\n}X\x04\x00\x00\x00typeNsb",
+    "makes a function of ours set slots": b"ccollections\nOrderedDict\nN}X\x09\x00\x00\x00_functionNs\x86b",
+    "gives a class of ours a state": b"cbyol.x\nY\n}X\x05\x00\x00\x00askedNsb",
+    "array of objects": (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01K\x01\x85cnumpy\ndtype\n"
+        b"X\x02\x00\x00\x00O8K\x00K\x01\x87R\x89]N\x61tb"
+    ),
+    "tensor beyond its storage": (
+        b"ctorch._utils\n_rebuild_tensor_v2\n(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000"
+        b"X\x03\x00\x00\x00cpuK\x01tQK\x00K\x64\x85K\x01\x85\x89NtR"
+    ),
+    "tensor over no storage": b"ctorch._utils\n_rebuild_tensor_v2\n(NK\x00K\x01\x85K\x01\x85\x89NtR",
+    "negative shape": (
+        b"ctorch._utils\n_rebuild_tensor_v2\n(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000"
+        b"X\x03\x00\x00\x00cpuK\x01tQK\x00J\xff\xff\xff\xff\x85K\x01\x85\x89NtR"
+    ),
+    "storage key that is no text": b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nNNK\x01tQ",
+    "network inside itself": (
+        b"ctorch.nn.modules.x\nM\n)\x81q\x00}(X\x08\x00\x00\x00_modules}(X\x01\x00\x00\x00ah\x00"
+        b"X\x01\x00\x00\x00bh\x00uub"
+    ),
+}
+"""Pickles that name only what the reader knows, and misuse it."""
+
+
+@pytest.mark.parametrize("misuse", HOSTILE_TO_OURS)
+def test_misuse_of_what_the_reader_knows_is_damage(tmp_path: Path, misuse: str) -> None:
+    path = tmp_path / "w.pth"
+    payload = b"\x80\x03}X\x01\x00\x00\x00w" + HOSTILE_TO_OURS[misuse] + b"s."
+    path.write_bytes(in_archive(payload))
+    model = weights_model("byol" if "class of ours" in misuse else "pickled-module")
+    with pytest.raises(WeightsError, match=r"damaged or other one .*Nothing was written"):
+        convert_checkpoint(model, path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_archives_with_two_faces_are_not_converted(tmp_path: Path) -> None:
+    path = archive_with(tmp_path, [("a/data.pkl", EMPTY), ("b/data.pkl", EMPTY)])
+    with pytest.raises(UnsafeCheckpointError, match=r"one data\.pkl and unique names"):
+        convert_checkpoint(weights_model("pickled-module"), path, tmp_path / "out")
 
 
 FORBIDDEN = {

@@ -97,3 +97,19 @@ def test_one_layer_left_random_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     fake_hub(monkeypatch, all_but_stem)
     with pytest.raises(WeightsError, match=r"'conv_stem\.weight'"):
         build_encoder(resolve_model("timm/mobilenetv3_small_050.lamb_in1k"), weights_folder=None, seed=0)
+
+
+@pytest.mark.parametrize("name", ["timm/mobilenetv3_small_050.lamb_in1k", "torchvision/squeezenet1_1"])
+def test_offline_asks_no_library_for_a_connection(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MEDTRANSFER_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("socket.socket.connect", _refuse_loudly)
+    with pytest.raises(WeightsError, match="Connections are switched off: allow them once"):
+        build_encoder(resolve_model(name), weights_folder=None, seed=0)
+
+
+def _refuse_loudly(*args: Any, **options: Any) -> Any:
+    raise AssertionError("a connection was tried")

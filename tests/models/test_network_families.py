@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import nn
 
 from medtransfer.core.errors import NotRegisteredError, UsageError
+from medtransfer.models import network
 from medtransfer.models.backbones import TORCHVISION_HEADS, build_backbone, end_network_at
 from medtransfer.models.catalogue import resolve_model
+from medtransfer.models.decoders import build_segmenter
 from medtransfer.models.heads import Classifier, UNet
+from medtransfer.models.layer_groups import layer_groups
 from medtransfer.models.library_names import library_names
 from medtransfer.models.network import Encoder, build_encoder, state_hash
 from medtransfer.models.source_model import Architecture, InputContract
+from medtransfer.models.upernet import UPerNet
 
 CONVOLUTIONAL = {
     "resnet18.random": (512, [2, 4, 8, 16, 32], (64, 64, 128, 256, 512)),
@@ -29,6 +35,33 @@ CONVOLUTIONAL = {
     "mobilenetv1_100.random": (1024, [2, 4, 8, 16, 32], (64, 128, 256, 512, 1024)),
     "resnet20.random": (64, [2, 4], (32, 64)),
 }
+
+FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "resnet": ("resnet18", 64, {}),
+    "densenet": ("densenet121", 64, {"block_config": (2, 2, 2, 2)}),
+    "convnext": ("convnext_atto", 64, {}),
+    "swin": (
+        "swin_tiny_patch4_window7_224",
+        64,
+        {"embed_dim": 24, "depths": (2, 2, 2, 2), "drop_path_rate": 0.0},
+    ),
+    "deit": ("deit_tiny_patch16_224", 64, {"depth": 4}),
+    "vit-patch14": ("vit_small_patch14_dinov2", 56, {"depth": 5, "embed_dim": 48, "num_heads": 3}),
+    "mobilenet": ("mobilenetv1_100", 64, {}),
+    "mobilenetv3": ("mobilenetv3_small_050", 64, {}),
+    "squeezenet": ("squeezenet1_1", 64, {}),
+    "efficientnet": ("efficientnet_lite0", 64, {"drop_path_rate": 0.0}),
+}
+"""Family to a small member: architecture, side of the images, options that make it smaller still."""
+
+
+def family_member(family: str) -> Encoder:
+    name, side, options = FAMILIES[family]
+    model = resolve_model(f"{name}.random")
+    smaller = replace(
+        model.architecture, options=tuple({**dict(model.architecture.options), **options}.items())
+    )
+    return build_encoder(replace(model, architecture=smaller), weights_folder=None, seed=1, image_size=side)
 
 
 def encoder_of(name: str, seed: int = 0, image_size: int | None = None) -> Encoder:
@@ -58,6 +91,54 @@ def test_convolutional_family(name: str) -> None:
     assert encoder.pyramid_channels == channels == tuple(found.shape[1] for found in maps)
     assert [64 / found.shape[-1] for found in maps] == strides
     assert [level.stride for level in encoder.levels] == strides
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("task", ["labels", "unet", "upernet"])
+def test_every_family_takes_a_training_step(family: str, task: Literal["labels", "unet", "upernet"]) -> None:
+    encoder = family_member(family)
+    side = encoder.image_size
+    images = noise(side, count=4)
+    outputs = encoder(images)
+    assert outputs.shape == (4, encoder.embedding_size)
+    assert torch.isfinite(outputs).all()
+    if task == "labels":
+        trained: nn.Module = Classifier(encoder, 3, seed=2)
+        target = torch.tensor([0, 1, 2, 0])
+    else:
+        trained = build_segmenter(task, encoder, 3, image_size=side, seed=2)
+        target = images[:, 0].long() // 86
+        logits = trained.eval()(images)
+        assert logits.shape == (4, 3, side, side)
+        assert logits.std(dim=(2, 3)).min() > 0
+    before, after = losses_around_a_step(trained, images, target)
+    assert after < before
+
+
+def losses_around_a_step(
+    trained: nn.Module, images: torch.Tensor, target: torch.Tensor
+) -> tuple[float, float]:
+    """Return the loss before and after a short step along the gradient, which every group must have."""
+    for module in trained.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    loss = nn.functional.cross_entropy(trained.train()(images), target)
+    loss.backward()
+    parameters = dict(trained.named_parameters())
+    groups = layer_groups(trained.encoder)  # type: ignore[arg-type]
+    idle = [
+        group.name
+        for group in groups
+        if not any(parameters[f"encoder.{name}"].grad is not None for name in group.parameters)
+    ]
+    assert set(idle) <= {groups[-1].name}, "at most a last normalisation, which no feature map passes"
+    assert not [n for n, p in parameters.items() if not n.startswith("encoder.") and p.grad is None]
+    gradients = {p: p.grad for p in parameters.values() if p.grad is not None}
+    norm = torch.nn.utils.get_total_norm(gradients.values())
+    with torch.no_grad():
+        for parameter, gradient in gradients.items():
+            parameter.sub_(0.01 * gradient / norm)
+        return float(loss), float(nn.functional.cross_entropy(trained(images), target))
 
 
 def test_levels_of_a_residual_network_are_the_ends_of_its_stages() -> None:
@@ -93,13 +174,34 @@ def test_swin_keeps_its_trained_windows_at_another_size() -> None:
     assert all(torch.equal(native[name], adapted[name]) for name in tables)
 
 
-def test_plain_transformer_embeds_at_another_size_and_refuses_a_decoder() -> None:
+def test_plain_transformer_embeds_and_has_maps_at_another_size() -> None:
     encoder = encoder_of("vit_tiny_patch16_224.random", image_size=64)
     assert encoder(noise(64)).shape == (2, 192)
-    with pytest.raises(UsageError, match="feature maps of several resolutions"):
-        UNet(encoder, 1, image_size=64, seed=0)
+    shapes = [tuple(found.shape) for found in encoder.pyramid(noise(64))]
+    assert shapes == [(2, 192, side, side) for side in (16, 8, 4, 2)]
+    assert encoder.pyramid_channels == (192,) * 4
+    assert encoder.image_size == 64
+
+
+def test_network_without_feature_maps_embeds_and_refuses_a_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "find_token_pyramid", lambda *_: None)
+    encoder = encoder_of("timm/test_vit.random", image_size=64)
+    assert encoder(noise(64)).shape == (2, 64)
+    for segmenter in (UNet, UPerNet):
+        with pytest.raises(UsageError, match="feature maps of several resolutions"):
+            segmenter(encoder, 1, image_size=64, seed=0)
     with pytest.raises(UsageError, match="feature maps"):
         encoder.pyramid(noise(64))
+
+
+def test_a_network_that_chooses_its_own_windows_is_adapted() -> None:
+    encoder = encoder_of("maxvit_rmlp_pico_rw_256.random", image_size=64)
+    assert encoder(noise(64)).shape == (2, encoder.embedding_size)
+
+
+def test_a_network_that_cannot_be_adapted_is_refused_in_words() -> None:
+    with pytest.raises(UsageError, match="expected images of 224 pixels, got 64"):
+        encoder_of("xcit_nano_12_p16_224.random", image_size=64)
 
 
 def test_transformer_refuses_a_size_its_patches_do_not_tile() -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from medtransfer.core.errors import UsageError, WeightsError
 from medtransfer.models.catalogue import declared_model
 from medtransfer.models.download import CONNECTIONS, download, fetch_weights
+from medtransfer.models.kept_copies import kept_copy
+from medtransfer.models.source_model import SourceModel
 from medtransfer.models.weights_files import locate_weights
 
 CONTENT = bytes(range(256)) * 4096
@@ -31,7 +35,17 @@ class Site:
     ranges: bool = True
     kind: str = "application/octet-stream"
     tag: str = '"1"'
+    length: int | None = None
+    """What the server says the length is, where it lies."""
+    starts_at: int | None = None
+    """Where a partial answer says it begins, where it lies."""
     asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(autouse=True)
+def new_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep no copy from one test to the next."""
+    monkeypatch.setenv("MEDTRANSFER_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture
@@ -53,7 +67,12 @@ def site() -> Iterator[Site]:
                 return
             body = state.content[start:]
             self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) if state.length is None else state.length))
+            if start:
+                said = start if state.starts_at is None else state.starts_at
+                self.send_header(
+                    "Content-Range", f"bytes {said}-{len(state.content) - 1}/{len(state.content)}"
+                )
             self.send_header("Content-Type", state.kind)
             self.send_header("ETag", state.tag)
             self.end_headers()
@@ -168,3 +187,129 @@ def test_fetched_weights_are_found_afterwards(site: Site, tmp_path: Path) -> Non
     assert model.weights is not None
     model = replace(model, weights=replace(model.weights, file=None, url=site.address))
     assert fetch_weights(model, tmp_path) == locate_weights(model, tmp_path)
+
+
+def model_at(*addresses: str, sha256: str | None = DIGEST, **rules: Any) -> SourceModel:
+    model = declared_model({"name": "m", "file": "w.pth", "architecture": "resnet20", "sha256": sha256})
+    assert model.weights is not None
+    url, mirrors = (addresses[0], addresses[1:]) if addresses else (None, ())
+    return replace(model, weights=replace(model.weights, url=url, mirrors=mirrors, **rules))
+
+
+def test_server_that_says_too_short_a_length_is_found_by_the_digest(site: Site, tmp_path: Path) -> None:
+    site.length = 1000
+    with pytest.raises(WeightsError, match="expected SHA-256"):
+        download(site.address, tmp_path / "w.pth", sha256=DIGEST)
+    assert not (tmp_path / "w.pth").exists()
+
+
+def test_server_that_says_too_long_a_length_never_gives_a_whole_file(site: Site, tmp_path: Path) -> None:
+    site.length, site.ranges = len(CONTENT) + 1, False
+    with pytest.raises(WeightsError, match=r"got 1,048,576 bytes .*Run again"):
+        download(site.address, tmp_path / "w.pth")
+    assert not (tmp_path / "w.pth").exists()
+
+
+def test_partial_answer_from_another_place_is_not_joined(site: Site, tmp_path: Path) -> None:
+    site.drop_after, site.starts_at = [1000], 500
+    assert download(site.address, tmp_path / "w.pth").read_bytes() == CONTENT
+    assert site.asked == ["", "bytes=1000-", ""]
+
+
+@pytest.mark.parametrize("digest", [None, DIGEST])
+def test_web_page_under_another_name_is_named(site: Site, tmp_path: Path, digest: str | None) -> None:
+    site.content = b"\n<!DOCTYPE html><html><body>Google Drive: too large to scan</body></html>"
+    with pytest.raises(WeightsError, match=r"got a web page.*by hand"):
+        download(site.address, tmp_path / "w.pth", sha256=digest)
+    assert [path.name for path in tmp_path.iterdir()] == [".w.pth.lock"]
+
+
+def test_mirrors_are_tried_in_order(site: Site, tmp_path: Path) -> None:
+    model = model_at("http://127.0.0.1:9/w.pth", site.address + "x", site.address)
+    assert fetch_weights(model, tmp_path).read_bytes() == CONTENT
+    assert len(site.asked) == 2
+
+
+def test_every_address_that_failed_is_listed_with_what_to_do(site: Site, tmp_path: Path) -> None:
+    model = model_at("http://127.0.0.1:9/w.pth", site.address + "x", manual="Ask the authors.")
+    with pytest.raises(
+        WeightsError, match=r"one of 2, got none.*127.0.0.1:9.*HTTP 404.*Ask the authors. Put it"
+    ):
+        fetch_weights(model, tmp_path)
+
+
+def test_wrong_bytes_of_one_address_leave_room_for_the_next(site: Site, tmp_path: Path) -> None:
+    site.content = CONTENT[:-1] + b"x"
+    model = model_at(site.address, site.address)
+    with pytest.raises(WeightsError, match=r"(?s)expected SHA-256.*expected SHA-256"):
+        fetch_weights(model, tmp_path)
+
+
+def test_file_without_address_says_what_to_get_and_where_to_put_it(tmp_path: Path) -> None:
+    model = model_at(manual="Fill in the form at example.org and download w.pth.")
+    with pytest.raises(UsageError, match=rf"form at example.org .*Put it at {tmp_path}/w.pth"):
+        fetch_weights(model, tmp_path)
+    with pytest.raises(WeightsError, match=r"form at example.org"):
+        locate_weights(model, tmp_path)
+
+
+@pytest.mark.parametrize("variable", ["MEDTRANSFER_OFFLINE", "HF_HUB_OFFLINE"])
+def test_offline_makes_no_connection(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(UsageError, match=rf"got {variable}='1'.*Put it at"):
+        fetch_weights(model_at(site.address), tmp_path)
+    with pytest.raises(UsageError, match=variable):
+        download(site.address, tmp_path / "w.pth")
+    assert site.asked == []
+    (tmp_path / "w.pth").write_bytes(CONTENT)
+    assert fetch_weights(model_at(site.address), tmp_path) == tmp_path / "w.pth"
+
+
+def test_one_copy_serves_all_folders_of_a_machine(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDTRANSFER_CACHE", str(tmp_path / "cache"))
+    first = fetch_weights(model_at(site.address), tmp_path / "a")
+    second = fetch_weights(model_at("http://127.0.0.1:9/w.pth"), tmp_path / "b")
+    assert second.read_bytes() == CONTENT
+    assert second.samefile(first)
+    assert len(site.asked) == 1
+
+
+def test_damaged_copy_is_not_linked(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDTRANSFER_CACHE", str(tmp_path / "cache"))
+    kept_copy(DIGEST).parent.mkdir(parents=True)
+    kept_copy(DIGEST).write_bytes(b"damaged")
+    assert fetch_weights(model_at(site.address), tmp_path / "a").read_bytes() == CONTENT
+    assert kept_copy(DIGEST).read_bytes() == CONTENT
+
+
+def test_digest_of_a_first_download_is_asked_of_the_file_afterwards(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDTRANSFER_CACHE", str(tmp_path / "cache"))
+    model = model_at(site.address, sha256=None)
+    folder = tmp_path / "weights"
+    assert fetch_weights(model, folder) == locate_weights(model, folder)
+    (folder / "w.pth").unlink()
+    (folder / "w.pth").write_bytes(b"another file")
+    with pytest.raises(WeightsError, match=f"SHA-256 {DIGEST}"):
+        locate_weights(model, folder)
+    shutil.rmtree(tmp_path / "cache")
+    site.content = CONTENT[:-1] + b"x"
+    with pytest.raises(WeightsError, match=f"SHA-256 {DIGEST}"):
+        fetch_weights(model, folder)
+    (folder / "weights-digests.json").write_text("[1")
+    with pytest.raises(WeightsError, match="digests by file name"):
+        locate_weights(model, folder)
+
+
+def test_file_with_a_folder_of_its_own_is_fetched_there(site: Site, tmp_path: Path) -> None:
+    model = model_at(site.address, sha256=None, file="run-1/w.pth")
+    assert fetch_weights(model, tmp_path) == tmp_path / "run-1" / "w.pth" == locate_weights(model, tmp_path)
+    (tmp_path / "run-1" / "w.pth").unlink()
+    (tmp_path / "run-1" / "w.pth").write_bytes(b"other")
+    with pytest.raises(WeightsError, match=f"SHA-256 {DIGEST}"):
+        locate_weights(model, tmp_path)

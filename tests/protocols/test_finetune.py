@@ -18,7 +18,9 @@ from medtransfer.core.errors import TrialError, UsageError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.case_table import CaseTable
 from medtransfer.metrics.declared_metrics import compute_metrics
+from medtransfer.models import network
 from medtransfer.models.catalogue import resolve_model
+from medtransfer.models.decoders import Decoder, build_segmenter
 from medtransfer.models.network import Encoder, build_encoder, state_hash
 from medtransfer.protocols import fit_finetune
 from medtransfer.protocols.finetune import Finetune
@@ -131,7 +133,7 @@ def test_settings_are_json_and_tell_every_difference() -> None:
         "image_size": 99,
     }
     changed |= {"precision": "bf16-mixed", "mask_loss": "bce", "batch_dice": True, "augmentation": "none"}
-    changed |= {"preset": "studyA-seg", "decoder_channels": (9,)}
+    changed |= {"preset": "studyA-seg", "decoder": "upernet", "decoder_channels": (9,)}
     assert set(changed) == set(Finetune.model_fields)
     for name, value in changed.items():
         assert Finetune(**{name: value}).settings(SEGMENTATION) != Finetune().settings(SEGMENTATION), name
@@ -148,11 +150,20 @@ def test_settings_are_json_and_tell_every_difference() -> None:
         {"preset": "studyZ"},
         {"epochs": 2, "warmup_epochs": 3},
         {"decoder_channels": []},
+        {"decoder": "fpn"},
+        {"decoder": "upernet", "decoder_channels": [16, 8]},
     ],
 )
 def test_what_is_no_setting_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Finetune(**fields)
+
+
+def test_only_another_decoder_enters_the_settings() -> None:
+    assert "decoder" not in Finetune().settings(SEGMENTATION)
+    other = Finetune(decoder="upernet")
+    assert other.settings(SEGMENTATION) == {**Finetune().settings(SEGMENTATION), "decoder": "upernet"}
+    assert other.settings(TaskKind.BINARY) == Finetune().settings(TaskKind.BINARY)
 
 
 def test_every_field_is_described_and_the_protocol_travels() -> None:
@@ -299,11 +310,31 @@ def test_a_diverging_trial_fails_and_the_next_is_as_if_alone(drawn: ModuleType, 
     np.testing.assert_array_equal(scores(fit(cases, tmp_path, epochs=2)), scores(before))
 
 
-def test_a_transformer_without_feature_maps_is_refused_for_masks(drawn: ModuleType, tmp_path: Path) -> None:
+def test_a_network_without_feature_maps_is_refused_for_masks(
+    drawn: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "find_token_pyramid", lambda *_: None)
     cases = drawn.drawn_masks(8)
     vit = replace(bench(cases, tmp_path, "dice"), model=resolve_model("timm/test_vit.random"))
     with pytest.raises(UsageError, match="feature maps"):
         next(Finetune(image_size=32, epochs=1).fit(vit, [request(cases)]))
+
+
+@pytest.mark.parametrize("decoder", ["unet", "upernet"])
+@pytest.mark.parametrize("model", ["resnet20.random", "timm/test_vit.random"])
+def test_every_decoder_is_trained_on_masks(
+    drawn: ModuleType, tmp_path: Path, decoder: Decoder, model: str
+) -> None:
+    cases = drawn.drawn_masks(12)
+    place = replace(bench(cases, tmp_path, "dice"), model=resolve_model(model))
+    settings = Finetune(image_size=32, epochs=2, batch_size=6, decoder=decoder)
+    first, second = settings.fit(place, [request(cases, 1), request(cases, 1)])
+    found, again = first.predictions["best"]["test"], second.predictions["best"]["test"]
+    np.testing.assert_array_equal(found.counts, again.counts)
+    assert first.curve[1]["train_loss"] < first.curve[0]["train_loss"]
+    encoder = network.build_encoder(place.model, weights_folder=None, seed=0, image_size=32)
+    whole = build_segmenter(decoder, encoder, 1, image_size=32, seed=0)
+    assert first.details["parameters"] == sum(parameter.numel() for parameter in whole.parameters())
 
 
 def test_training_cases_are_those_of_the_request(drawn: ModuleType, tmp_path: Path) -> None:

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from medtransfer.core.errors import TrialError, UsageError
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.decoded_cache import open_decoded_cache
 from medtransfer.metrics.declared_metrics import compute_metrics
+from medtransfer.models import network
 from medtransfer.models.catalogue import resolve_model
-from medtransfer.models.heads import UNet
+from medtransfer.models.decoders import Decoder, build_segmenter
 from medtransfer.models.network import state_hash
 from medtransfer.protocols import feature_maps, frozen_decoder
 from medtransfer.protocols.feature_maps import extract_feature_maps
@@ -97,16 +99,21 @@ def test_random_encoder_depends_on_the_model_s_name_only(drawn: ModuleType, tmp_
     assert hashes[0] == hashes[1]
 
 
-def test_decoder_on_features_is_the_whole_network(drawn: ModuleType, tmp_path: Path) -> None:
-    place = bench(drawn.drawn_masks(5), tmp_path, "mobilenetv1_100.random")
+@pytest.mark.parametrize("model", ["mobilenetv1_100.random", "timm/test_vit.random"])
+@pytest.mark.parametrize(("decoder", "channels"), [("unet", (8, 8, 8, 8, 8)), ("upernet", (8,))])
+def test_decoder_on_features_is_the_whole_network(
+    drawn: ModuleType, tmp_path: Path, model: str, decoder: Decoder, channels: tuple[int, ...]
+) -> None:
+    place = bench(drawn.drawn_masks(5), tmp_path, model)
     encoder = frozen_encoder(place, 64)
     cache = open_decoded_cache(place.cases, 64, tmp_path)
     maps = extract_feature_maps(encoder, cache, device="cpu", scratch_folder=tmp_path)
-    unet = UNet(encoder, 1, image_size=64, decoder_channels=(8, 8, 8, 8, 8), seed=0).eval()
+    widths = FrozenDecoderSettings(decoder=decoder, decoder_channels=channels[: len(maps)]).channels_for(9)
+    whole = build_segmenter(decoder, encoder, 1, image_size=64, decoder_channels=widths, seed=0).eval()
     images = torch.from_numpy(cache.images[1:4].copy()).permute(0, 3, 1, 2)
     with torch.no_grad():
-        expected = unet(images)
-        found = MapDecoder(unet, 64)([torch.from_numpy(level[1:4]).permute(0, 3, 1, 2) for level in maps])
+        expected = whole(images)
+        found = MapDecoder(whole, 64)([torch.from_numpy(level[1:4]).permute(0, 3, 1, 2) for level in maps])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert found.shape == (3, 1, 64, 64)
 
@@ -140,12 +147,43 @@ def test_what_cannot_be_trained_is_refused(drawn: ModuleType, tmp_path: Path) ->
     cases = drawn.drawn_masks(8)
     with pytest.raises(TrialError, match="at least 2 training cases"):
         list(fit_frozen_decoder(QUICK, bench(cases, tmp_path), [request(cases, 1, np.array([0]))]))
-    vit = bench(cases, tmp_path, "timm/test_vit.random")
-    with pytest.raises(UsageError, match="feature maps"):
-        list(fit_frozen_decoder(FrozenDecoderSettings(image_size=32), vit, [request(cases)]))
     labels = drawn.drawn_labels(8)
     with pytest.raises(UsageError, match="segmentation task"):
         list(fit_frozen_decoder(QUICK, bench(labels, tmp_path), [request(labels)]))
+
+
+def test_a_network_without_feature_maps_is_refused(
+    drawn: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "find_token_pyramid", lambda *_: None)
+    cases = drawn.drawn_masks(8)
+    place = bench(cases, tmp_path, "timm/test_vit.random")
+    with pytest.raises(UsageError, match="feature maps"):
+        list(fit_frozen_decoder(FrozenDecoderSettings(image_size=32), place, [request(cases)]))
+
+
+@pytest.mark.parametrize("decoder", ["unet", "upernet"])
+def test_masks_are_learnt_on_the_tokens_of_a_transformer(
+    drawn: ModuleType, tmp_path: Path, decoder: Decoder
+) -> None:
+    cases = drawn.drawn_masks(30)
+    settings = FrozenDecoderSettings(image_size=64, epochs=14, batch_size=6, decoder=decoder)
+    (transfer,) = fit_frozen_decoder(
+        settings, bench(cases, tmp_path, "timm/test_vit.random"), [request(cases)]
+    )
+    found = compute_metrics(["dice"], transfer.predictions["best"]["test"])["dice"].value
+    assert found is not None
+    assert found > 0.5
+
+
+def test_only_another_decoder_enters_the_settings() -> None:
+    plain = FrozenDecoderSettings().resolved()
+    assert "decoder" not in plain
+    assert plain["decoder_channels"] == [32, 24, 16, 16, 8]
+    other = FrozenDecoderSettings(decoder="upernet").resolved()
+    assert (other["decoder"], other["decoder_channels"]) == ("upernet", [32])
+    with pytest.raises(ValidationError, match="one width"):
+        FrozenDecoderSettings(decoder="upernet", decoder_channels=(8, 8))
 
 
 def test_settings() -> None:
@@ -154,6 +192,7 @@ def test_settings() -> None:
     assert json.loads(json.dumps(plain)) == plain
     changed = {"image_size": 99, "epochs": 9, "batch_size": 9, "learning_rate": 0.9, "weight_decay": 0.9}
     changed |= {"patience": 3, "select_on": "metric", "mask_loss": "bce", "decoder_channels": (9,)}
+    changed |= {"decoder": "upernet"}
     assert set(changed) == set(FrozenDecoderSettings.model_fields)
     for name, value in changed.items():
         assert FrozenDecoderSettings(**{name: value}).resolved() != plain, name

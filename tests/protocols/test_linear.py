@@ -189,6 +189,9 @@ def test_settings_are_resolved_by_kind() -> None:
     assert segmentation["epochs"] == 3
     assert segmentation["image_size"] == 64
     assert segmentation["decoder_channels"] == [8, 8]
+    assert "decoder" not in segmentation
+    assert Linear(decoder="upernet").settings(TaskKind.SEGMENTATION)["decoder"] == "upernet"
+    assert Linear(decoder="upernet").settings(TaskKind.BINARY) == Linear().settings(TaskKind.BINARY)
     assert "strengths" not in segmentation
     json.dumps(segmentation)
 
@@ -198,6 +201,7 @@ def test_settings_are_resolved_by_kind() -> None:
     [
         {"strengths": []},
         {"strengths": [0.0]},
+        {"decoder": "upernet", "decoder_channels": [8, 8]},
         {"strengths": [1.0, 1.0]},
         {"strengths": ["1"]},
         {"strengths": [float("inf")]},

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from medtransfer.core.errors import UsageError
-from medtransfer.study.plan import Trial, group_trials, plan_trials
+from medtransfer.models.catalogue import resolve_model
+from medtransfer.study.plan import Trial, _network_facts, group_trials, plan_trials
 from medtransfer.study.preparation import Folders, prepare_models, prepare_tasks
 from medtransfer.study.study import Study
 
@@ -193,10 +194,30 @@ def test_weights_and_how_they_are_read_are_in_the_fingerprint(plan: Plan, tmp_pa
         with_model(mean=[0.5] * 3),
         with_model(size=48),
         with_model(drop=["fc"]),
+        with_model(containers=["model", ""]),
+        with_model(strip=["module."]),
+        with_model(scheme="resnet-sequential"),
+        with_model(ignore=["queue"]),
+        with_model(adapt=["positions"]),
     ]
     torch.save({"a": torch.ones(1)}, folder / "mine.pth")
     changed.append(with_model())
-    assert len({before, *changed}) == 6
+    assert len({before, *changed}) == 1 + len(changed)
+
+
+def test_rules_that_came_later_leave_the_fingerprints_of_models_without_them() -> None:
+    facts = _network_facts(resolve_model("mobilenetv1_100.sup_in1k"))
+    assert facts["loading"] == {
+        "container": None,
+        "prefix": "",
+        "rename": [],
+        "drop": [],
+        "gaps": ["blocks.4.1."],
+    }
+    later = _network_facts(resolve_model("densenet121.radimagenet"))["loading"]
+    assert later["containers"] == ["state_dict", ""]
+    assert (later["strip"], later["scheme"]) == (["module.", "backbone."], "densenet-sequential")
+    assert not {"ignore", "adapt", "converter"} & set(later)
 
 
 def test_revisions_are_in_the_fingerprint(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

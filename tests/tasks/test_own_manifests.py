@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -163,7 +162,6 @@ class TestNamesInAManifest:
         with pytest.raises(DataError, match=r"^task 'mine': .*data folder"):
             self.opened(root, "1.2.84.1", "1.2.84.2", cell)
 
-    @pytest.mark.xfail(strict=True, raises=OSError, reason="a name too long for a file ends in an OSError")
     def test_a_report_in_place_of_a_name_is_refused(self, root: Path) -> None:
         with pytest.raises(DataError, match="got line 3: "):
             self.opened(root, "1.2.84.1", "no mass " * 60)
@@ -345,7 +343,6 @@ def test_a_drawn_split_keeps_the_shares_of_rare_findings(tmp_path: Path, kind: s
     }
 
 
-@pytest.mark.xfail(strict=True, raises=re.error, reason="an error of the regular expression leaves as it is")
 def test_a_pattern_that_is_no_expression_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="patient_pattern: expected an expression"):
         cases_of(tmp_path, patient_pattern="(p[0-9]+_")

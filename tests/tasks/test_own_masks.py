@@ -259,9 +259,6 @@ class TestLabelsOfMasks:
         ):
             self.opened(root, "0", "1", cell, "1", label="ill")
 
-    @pytest.mark.xfail(
-        strict=True, raises=AssertionError, reason="the label of a volume is taken for that of each slice"
-    )
     def test_the_label_of_a_volume_is_not_that_of_every_slice(self, root: Path) -> None:
         for number in range(4):
             write_nifti(root / f"v{number}.nii.gz", drawn(number, (6, 5, 4)).astype(np.int16))
@@ -274,9 +271,6 @@ class TestLabelsOfMasks:
         assert not {"empty-mask", "unexpected-mask"} & set(problems(cases))
 
 
-@pytest.mark.xfail(
-    strict=True, raises=DataError, reason="a list of label columns beside masks is not looked at"
-)
 def test_a_list_of_labels_beside_masks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"columns\.label"):
         cases_of(

@@ -8,8 +8,11 @@ COMMANDS = {
     "run": ("medtransfer.cli.run:run", "Run a study: every trial that is not done yet, then the report."),
     "status": ("medtransfer.cli.status:status", "What is done, running, pending and failed, and why."),
     "report": ("medtransfer.cli.report:report", "Write the report of a study that is in a store."),
-    "models": ("medtransfer.cli.models:models", "Source models: list, show, check their weights."),
-    "tasks": ("medtransfer.cli.tasks:tasks", "Target tasks: list, show, check a data folder."),
+    "models": ("medtransfer.cli.models:models", "Source models: list, show, fetch, convert, verify, check."),
+    "tasks": (
+        "medtransfer.cli.tasks:tasks",
+        "Target tasks: list, show, check a data folder, write a sample.",
+    ),
 }
 """Name to where the command is and what it does, in the order of a first use."""
 

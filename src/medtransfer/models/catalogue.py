@@ -8,6 +8,7 @@ from medtransfer.models.declared_model import FILE_PREFIX, declared_model, file_
 from medtransfer.models.entries import ARCHITECTURES, MODELS
 from medtransfer.models.known_architectures import SEE, architecture_named, architectures
 from medtransfer.models.library_names import library_names
+from medtransfer.models.repository_model import is_repository_name, repository_model
 from medtransfer.models.source_model import Architecture, InputContract, Pretraining, SourceModel, WeightsFile
 
 __all__ = ["architectures", "catalogue", "declared_model", "resolve_model"]
@@ -22,17 +23,20 @@ def resolve_model(name: str) -> SourceModel:
 
     Args:
         name: A catalogue entry; ``timm/<name>[.<tag>]`` or ``torchvision/<name>[.<tag>]`` for weights
-            those libraries download; ``<architecture>.random``; or
-            ``file:<path>?arch=<architecture>&prefix=…&container=…``.
+            those libraries download; ``<architecture>.random``;
+            ``hf-hub:<owner>/<repository>?arch=<architecture>`` and ``open_clip/…`` for files on the
+            Hugging Face hub; or ``file:<path>?arch=<architecture>&prefix=…&container=…``.
 
     Raises:
         NotRegisteredError: If the name is none of these; the message suggests near names.
-        UsageError: If a ``file:`` name lacks its architecture.
+        UsageError: If the name of a file or repository lacks its architecture.
     """
     if name in catalogue:
         return catalogue.get(name)
     if name.startswith(FILE_PREFIX):
         return file_model(name)
+    if is_repository_name(name):
+        return repository_model(name)
     if name.endswith(RANDOM_SUFFIX):
         return random_model(architecture_named(name.removesuffix(RANDOM_SUFFIX)), name)
     if name.startswith(("timm/", "torchvision/")):
@@ -42,7 +46,8 @@ def resolve_model(name: str) -> SourceModel:
 
 def random_model(architecture: Architecture, name: str | None = None) -> SourceModel:
     """Return the source model that starts an architecture from seeded random weights."""
-    contract = _CONTRACTS.get(architecture.name) if architecture.name in architectures else None
+    ours = architecture.name in architectures and architectures.get(architecture.name) == architecture
+    contract = _CONTRACTS[architecture.name] if ours else None
     return SourceModel(
         name=name or architecture.name + RANDOM_SUFFIX,
         architecture=architecture,

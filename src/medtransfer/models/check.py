@@ -12,9 +12,11 @@ from medtransfer.core.problems import Problem
 from medtransfer.models.backbones import build_backbone
 from medtransfer.models.catalogue import resolve_model
 from medtransfer.models.hub_weights import contract_of
-from medtransfer.models.key_audit import KeyAudit, match_keys
+from medtransfer.models.image_findings import contract_problems
+from medtransfer.models.key_audit import AuditRow, KeyAudit, match_keys
 from medtransfer.models.load_weights import read_weights
 from medtransfer.models.network import Encoder, build_encoder
+from medtransfer.models.self_test import SelfTest, compare_embedding
 from medtransfer.models.source_model import InputContract, SourceModel
 from medtransfer.models.weights_files import weights_hash
 
@@ -39,6 +41,12 @@ class ModelCheck:
     """Declared gaps, one sentence each."""
     dropped: tuple[str, ...] = ()
     """Names in the file that were left out on purpose."""
+    ignored: tuple[str, ...] = ()
+    """Names in the file that an expression or the scheme leaves out, such as a decoder's."""
+    adapted: Mapping[str, str] = field(default_factory=dict)
+    """Tensors whose shape was adapted, and what was done."""
+    table: tuple[AuditRow, ...] = ()
+    """Where the tensors of the network and of the file went, in numbers and shares."""
     input: InputContract | None = None
     """What the network expects."""
     embedding_size: int | None = None
@@ -47,6 +55,9 @@ class ModelCheck:
     """Channels of the feature maps, finest first; empty when it has none."""
     parameters: int | None = None
     """Number of parameters that are used."""
+    self_test: str | None = None
+    """Whether the embedding of the generated image ``agrees`` with the record, ``differs`` or was
+    ``not-recorded``; None for random weights."""
 
     @property
     def ok(self) -> bool:
@@ -75,16 +86,19 @@ def check_model(name: str | SourceModel, weights_folder: Path | None) -> ModelCh
         return ModelCheck(model.name, (_problem("absent-weights", model, error),))
     try:
         encoder = build_encoder(model, weights_folder=weights_folder, seed=CHECK_SEED)
+        tested = None if model.is_random else compare_embedding(model, encoder, weights_folder)
     except WeightsError as error:
         return _refused(model, weights_folder, found, error)
-    return _accepted(model, found, encoder)
+    return _accepted(model, found, encoder, tested)
 
 
-def _accepted(model: SourceModel, found: str, encoder: Encoder) -> ModelCheck:
+def _accepted(model: SourceModel, found: str, encoder: Encoder, tested: SelfTest | None) -> ModelCheck:
     audit = encoder.audit
+    problems = contract_problems(model.name, encoder.input)
     return ModelCheck(
         name=model.name,
-        problems=(),
+        problems=(*problems, *(tested.problems() if tested is not None else ())),
+        self_test=None if tested is None else tested.status,
         weights=found,
         input=encoder.input,
         embedding_size=encoder.embedding_size,
@@ -120,6 +134,9 @@ def _audit_facts(audit: KeyAudit | None) -> dict[str, Any]:
         "share": audit.share,
         "gaps": tuple(f"{gap.prefix}: {len(gap.names)} tensors, {gap.reason}" for gap in audit.gaps),
         "dropped": audit.dropped,
+        "ignored": audit.ignored,
+        "adapted": audit.adapted,
+        "table": audit.table,
     }
 
 

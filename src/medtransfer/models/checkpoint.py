@@ -6,8 +6,7 @@ import pickle
 import re
 import struct
 import warnings
-from collections.abc import Mapping
-from enum import Enum
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,11 @@ import torch
 from torch import Tensor
 
 from medtransfer.core.errors import UnsafeCheckpointError, WeightsError
-from medtransfer.models.safetensors_header import check_safetensors
+from medtransfer.models.safetensors_header import check_safetensors, conversion_record
 from medtransfer.models.torch_archive import check_torch_archive
+from medtransfer.models.weights_format import CONVERT_ADVICE, WeightsFormat, detect_format
+
+__all__ = ["WeightsFormat", "detect_format", "read_checkpoint"]
 
 MOST_EXPANSION = 4
 """Tensors may take at most this many times the bytes of their file."""
@@ -28,92 +30,43 @@ _DAMAGE = (
 """What torch's restricted reader raises on damaged bytes, apart from its refusals."""
 
 
-_UNSAFE_ADVICE = (
-    "Reading it could run code, so it is not read; ask its publisher for safetensors, or convert it in a "
-    "machine you can throw away."
-)
-
-_TEXT_PICKLE = re.compile(rb"[(}\])]{0,8}[ci][\w.]{1,100}\r?\n[\w.]{1,100}\r?\n")
-"""Start of a pickle of the oldest protocol that asks for a function or class."""
-
-
-class WeightsFormat(Enum):
-    """How a weights file is laid out, told from its first bytes."""
-
-    SAFETENSORS = "safetensors"
-    TORCH_ARCHIVE = "torch archive"
-    TORCH_LEGACY = "torch pickle"
-
-
-def read_checkpoint(path: Path, container: str | None = None) -> dict[str, Tensor]:
+def read_checkpoint(
+    path: Path, container: str | None = None, containers: Sequence[str] = ()
+) -> dict[str, Tensor]:
     """Return the tensors of a weights file by name, on the CPU and in their stored types.
 
     Args:
         path: A safetensors file, or one written by ``torch.save``; the content decides, not the name.
-        container: Key under which the tensors lie, such as ``state_dict``; None for the top.
+        container: Key under which the tensors lie, such as ``state_dict``; None for the top. A file that
+            our own conversion took from that container counts as opened.
+        containers: Keys tried in this order in place of ``container``, where copies of a file differ; an
+            empty one stands for the top.
 
     Raises:
         UnsafeCheckpointError: If reading it would need more than tensors and plain containers.
         WeightsError: If it is damaged, not a weights file, or holds what are not dense finite numbers.
     """
+    wanted = (container,) if container is not None else tuple(containers)
     kind = detect_format(path)
     if kind is WeightsFormat.SAFETENSORS:
-        content = _read_safetensors(path)
+        opened = conversion_record(check_safetensors(path)).get("opened", [])
+        wanted = () if isinstance(opened, list) and all(key in opened for key in wanted) else wanted
+        content: Any = _read_safetensors(path)
     else:
         if kind is WeightsFormat.TORCH_ARCHIVE:
             check_torch_archive(path)
         content = _read_torch(path)
-    tensors = _tensors_in(path, content, container)
+    tensors = _tensors_in(path, content, wanted)
     _check_sizes(path, tensors)
     for name, tensor in tensors.items():
         _check_values(path, name, tensor)
     return tensors
 
 
-def detect_format(path: Path) -> WeightsFormat:
-    """Return the format of a weights file.
-
-    Raises:
-        WeightsError: If it is none we read; the message says what it looks like.
-    """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(512)
-    except OSError as error:
-        raise WeightsError(f"weights file {path}: expected a readable file, got: {error}.") from error
-    if start[8:9] == b"{":
-        return WeightsFormat.SAFETENSORS
-    if start.startswith(b"PK\x03\x04"):
-        return WeightsFormat.TORCH_ARCHIVE
-    if start.startswith(b"\x80"):
-        return WeightsFormat.TORCH_LEGACY
-    if _TEXT_PICKLE.match(start):
-        raise UnsafeCheckpointError(
-            f"weights file {path.name}: expected safetensors or a file of torch.save, got a bare pickle. "
-            f"{_UNSAFE_ADVICE}"
-        )
-    raise WeightsError(
-        f"weights file {path.name}: expected safetensors or a file of torch.save, got {_looks_like(start)}. "
-        "Get the file again from its publisher."
-    )
-
-
-def _looks_like(start: bytes) -> str:
-    text = start.lstrip().lower()
-    if not start:
-        return "an empty file"
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return "a web page, often a notice that the download needs a click or a login"
-    if text.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer instead of the file it points to"
-    return f"bytes that begin with {start[:8]!r}"
-
-
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    check_safetensors(path)
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -131,7 +84,7 @@ def _read_torch(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise UnsafeCheckpointError(
             f"weights file {path.name}: expected tensors and plain containers only, got a pickle that "
-            f"{_refused_part(str(error))}. {_UNSAFE_ADVICE}"
+            f"{_refused_part(str(error))}. {CONVERT_ADVICE}"
         ) from error
     except _DAMAGE as error:
         raise WeightsError(
@@ -153,14 +106,15 @@ def _first_line(message: str) -> str:
     return lines[0][:160].rstrip(".") if lines else "no message"
 
 
-def _tensors_in(path: Path, content: Any, container: str | None) -> dict[str, Tensor]:
-    if container is not None:
-        if not isinstance(content, Mapping) or container not in content:
+def _tensors_in(path: Path, content: Any, containers: Sequence[str]) -> dict[str, Tensor]:
+    if containers:
+        present = [key for key in containers if not key or (isinstance(content, Mapping) and key in content)]
+        if not present:
             raise WeightsError(
-                f"weights file {path.name}: expected the key {container!r}, got {_described(content)}. "
-                "Correct 'container'."
+                f"weights file {path.name}: expected the key {' or '.join(map(repr, containers))}, "
+                f"got {_described(content)}. Correct 'container'."
             )
-        content = content[container]
+        content = content[present[0]] if present[0] else content
     if not isinstance(content, Mapping) or not content or not all(isinstance(key, str) for key in content):
         raise WeightsError(f"weights file {path.name}: expected tensors by name, got {_described(content)}.")
     others = [name for name, value in content.items() if not isinstance(value, Tensor)]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
+from medtransfer.models.key_schemes import schemes
 from medtransfer.models.known_architectures import architecture_named
 from medtransfer.models.source_model import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    Adaptation,
     InputContract,
     Pretraining,
     SourceModel,
@@ -21,6 +24,8 @@ from medtransfer.models.source_model import (
 )
 
 FILE_PREFIX = "file:"
+QUERY_KEYS = ("arch", "prefix", "container", "scheme", "size", "mean", "std")
+"""What the name of a file or a repository may say after its question mark; mean and std with commas."""
 
 
 class PretrainingDeclaration(BaseModel):
@@ -57,6 +62,16 @@ class ModelDeclaration(BaseModel):
     """Pairs (old start, new start) of key names, applied in order."""
     drop: tuple[str, ...] = ()
     """First components of keys that are left out on purpose."""
+    containers: tuple[str, ...] = ()
+    """Keys tried in this order in place of ``container``; an empty one is the top of the file."""
+    strip: tuple[str, ...] = ()
+    """Starts removed from every key, each once and in this order, where a key has them."""
+    scheme: str = "same"
+    """Name of the scheme the file's names follow."""
+    ignore: tuple[str, ...] = ()
+    """Expressions that match the whole of a key that is left out on purpose."""
+    adapt: tuple[Adaptation, ...] = ()
+    """What may be done to tensors of another shape."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     """Digest the file must have."""
     size: int = Field(default=224, ge=8, le=4096)
@@ -82,6 +97,23 @@ class ModelDeclaration(BaseModel):
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"std: expected values above 0, got {self.std!r}")
         return self
+
+    @field_validator("scheme")
+    @classmethod
+    def _is_known(cls, scheme: str) -> str:
+        if scheme not in schemes:
+            raise ValueError(f"expected one of {schemes.names()!r}, got {scheme!r}")
+        return scheme
+
+    @field_validator("ignore")
+    @classmethod
+    def _are_expressions(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"expected a regular expression, got {pattern!r}: {error}") from error
+        return patterns
 
 
 def declared_model(declaration: Mapping[str, Any]) -> SourceModel:
@@ -110,6 +142,11 @@ def declared_model(declaration: Mapping[str, Any]) -> SourceModel:
             prefix=fields.prefix,
             rename=fields.rename,
             drop=fields.drop,
+            containers=fields.containers,
+            strip=fields.strip,
+            scheme=fields.scheme,
+            ignore=fields.ignore,
+            adapt=fields.adapt,
         ),
         pretraining=Pretraining(
             fields.pretraining.objective, tuple(fields.pretraining.data), fields.pretraining.year
@@ -121,23 +158,45 @@ def declared_model(declaration: Mapping[str, Any]) -> SourceModel:
 
 
 def file_model(name: str) -> SourceModel:
-    """Return the source model of ``file:<path>?arch=<architecture>&prefix=…&container=…``.
+    """Return the source model of ``file:<path>?arch=<architecture>&prefix=…&container=…&scheme=…``.
 
     Raises:
         UsageError: If the architecture is not named or a key is unknown.
     """
-    path, _, query = name.removeprefix(FILE_PREFIX).partition("?")
-    options = dict(parse_qsl(query, keep_blank_values=True))
+    path, options = named_options(name.removeprefix(FILE_PREFIX), name)
+    return declared_model({"name": name, "file": path, **options})
+
+
+def named_options(text: str, name: str) -> tuple[str, dict[str, Any]]:
+    """Return what stands before the question mark of a name, and the declaration after it.
+
+    Args:
+        text: The name without the prefix that says what kind it is.
+        name: The whole name, for messages.
+
+    Raises:
+        UsageError: If the architecture is not named or a key is unknown.
+    """
+    place, _, query = text.partition("?")
+    options: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
     if "arch" not in options:
+        start = name.removesuffix(f"?{query}")
         raise UsageError(
             f"model {name!r}: expected the architecture of the file, got none. "
             "Write 'file:<path>?arch=<architecture>', for example 'file:weights.pth?arch=timm/resnet50'."
+            if name.startswith(FILE_PREFIX)
+            else f"model {name!r}: expected the architecture of its network, got none. "
+            f"Write '{start}?arch=<architecture>'; its page says which one it is."
         )
-    unknown = sorted(set(options) - {"arch", "prefix", "container"})
+    unknown = sorted(set(options) - set(QUERY_KEYS))
     if unknown:
-        raise UsageError(f"model {name!r}: expected the keys arch, prefix and container, got {unknown!r}.")
+        raise UsageError(
+            f"model {name!r}: expected the keys {', '.join(QUERY_KEYS[:-1])} and {QUERY_KEYS[-1]}, "
+            f"got {unknown!r}."
+        )
     options["architecture"] = options.pop("arch")
-    return declared_model({"name": name, "file": path, **options})
+    lists = {key: tuple(options[key].split(",")) for key in ("mean", "std") if key in options}
+    return place, options | lists
 
 
 def _known_keys(place: Sequence[int | str]) -> Iterable[str]:

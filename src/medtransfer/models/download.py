@@ -1,44 +1,94 @@
-"""Downloads of weights files: resumed where they broke off, checked, and visible only when whole."""
+"""How a model's weights file comes into the weights folder: from this machine, an address, or by hand.
+
+A download is resumed where it broke off, checked, and visible only when whole.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+import json
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlparse
 
 from filelock import FileLock
 
-from medtransfer.core.atomic import fsync_folder
+from medtransfer.core.atomic import fsync_folder, write_atomically
 from medtransfer.core.errors import UsageError, WeightsError
 from medtransfer.core.fingerprints import hash_file
 from medtransfer.core.progress import Progress, no_progress
-from medtransfer.models.source_model import SourceModel
-from medtransfer.models.weights_files import weights_file_name
+from medtransfer.models.kept_copies import keep_copy, link_kept
+from medtransfer.models.offline import require_connection
+from medtransfer.models.source_model import SourceModel, WeightsFile
+from medtransfer.models.transfer import CONNECTIONS, Transfer
+from medtransfer.models.weights_files import DIGESTS, first_digest, place_in_folder
+from medtransfer.models.weights_format import described, first_bytes, is_web_page
 
-CONNECTIONS = 5
-"""Connections that are tried before a download is given up."""
-TIMEOUT_S = 30.0
-MOST_BYTES = 20 * 2**30
-_BLOCK = 1 << 20
+__all__ = ["CONNECTIONS", "download", "fetch_weights"]
 
 
 def fetch_weights(model: SourceModel, weights_folder: Path, *, progress: Progress = no_progress) -> Path:
-    """Download a model's weights file into the weights folder unless it is there.
+    """Bring a model's weights file into the weights folder unless it is there.
+
+    A file this machine has under its digest is linked; else the address is tried, then the mirrors in their
+    order. The digest of a file for which none is declared is remembered, and asked of it from then on.
+
+    Args:
+        model: A model whose weights are a file.
+        weights_folder: Where the file is to be.
+        progress: Told the bytes that have arrived.
 
     Raises:
-        UsageError: If the model declares no address.
-        WeightsError: If the download fails or is not the declared file.
+        UsageError: If a library or a person has to get the file, or no connection may be made.
+        WeightsError: If every address fails, or gives another file than the declared one.
     """
-    if model.weights is None or model.weights.url is None:
-        raise UsageError(f"model {model.name!r}: expected an address to download from, got none declared.")
-    target = weights_folder / Path(weights_file_name(model.weights)).name
-    return download(model.weights.url, target, sha256=model.weights.sha256, progress=progress)
+    if model.weights is None or model.weights.hub is not None:
+        raise UsageError(f"model {model.name!r}: expected weights in a file to fetch, got none declared.")
+    name = place_in_folder(model.weights)
+    target = weights_folder / name
+    sha256 = model.weights.sha256 or first_digest(weights_folder, name.as_posix())
+    if target.is_file() and (sha256 is None or hash_file(target) == sha256):
+        return target
+    if sha256 is None or not link_kept(sha256, target):
+        _download(model, model.weights, target, sha256, progress)
+        found = hash_file(target)
+        keep_copy(target, found)
+        if sha256 is None:
+            _remember(weights_folder, name.as_posix(), found)
+    return target
+
+
+def _download(
+    model: SourceModel, weights: WeightsFile, target: Path, sha256: str | None, progress: Progress
+) -> None:
+    addresses = tuple(url for url in (weights.url, *weights.mirrors) if url)
+    if not addresses:
+        raise UsageError(
+            f"model {model.name!r}: expected an address to download from, got none declared. "
+            f"{_by_hand(weights, target)}"
+        )
+    require_connection(f"model {model.name!r}", _by_hand(weights, target))
+    failures = []
+    for url in addresses:
+        try:
+            download(url, target, sha256=sha256, progress=progress)
+        except WeightsError as error:
+            failures.append(str(error))
+        else:
+            return
+    if len(addresses) > 1:
+        failures.insert(0, f"model {model.name!r}: expected its file from one of {len(addresses)}, got none.")
+    raise WeightsError(" ".join((*failures, _by_hand(weights, target))))
+
+
+def _by_hand(weights: WeightsFile, target: Path) -> str:
+    """Return what to get from where and where to put it, in words."""
+    source = weights.manual or (f"Download {weights.url}." if weights.url else "Ask its publisher.")
+    return f"{source} Put it at {target}."
+
+
+def _remember(folder: Path, name: str, sha256: str) -> None:
+    path = folder / DIGESTS
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_atomically(path, json.dumps({**known, name: sha256}, indent=1, sort_keys=True) + "\n")
 
 
 def download(url: str, target: Path, *, sha256: str | None = None, progress: Progress = no_progress) -> Path:
@@ -56,7 +106,7 @@ def download(url: str, target: Path, *, sha256: str | None = None, progress: Pro
         ``target``.
 
     Raises:
-        UsageError: If the address is not http or https.
+        UsageError: If the address is not http or https, or no connection may be made.
         WeightsError: If the download fails repeatedly, or the file is another one.
     """
     if urlparse(url).scheme not in {"http", "https"}:
@@ -66,97 +116,15 @@ def download(url: str, target: Path, *, sha256: str | None = None, progress: Pro
     with FileLock(target.with_name(f".{target.name}.lock")):
         if target.is_file() and (sha256 is None or hash_file(target) == sha256):
             return target
+        require_connection(f"download {url}", f"Put the file at {target} by hand.")
         if sha256 is None:
             part.unlink(missing_ok=True)
-        _Transfer(url, part, progress).run()
+        Transfer(url, part, progress).run()
         _require_digest(url, part, sha256)
+        _require_no_page(url, part)
         part.replace(target)
         fsync_folder(target.parent)
     return target
-
-
-@dataclass
-class _Transfer:
-    """One file on its way, over several connections if need be."""
-
-    url: str
-    part: Path
-    progress: Progress
-    version: str = ""
-    """Entity tag of the first answer, so that parts of two versions are never joined."""
-
-    def run(self) -> None:
-        """Fill ``part`` up to the length the server states."""
-        reason = ""
-        for _ in range(CONNECTIONS):
-            try:
-                if self._connect_once():
-                    return
-                reason = "the connection ended early"
-            except urllib.error.HTTPError as error:
-                raise WeightsError(
-                    f"download {self.url}: expected the file, got HTTP {error.code} {error.reason}. "
-                    "Check the address."
-                ) from error
-            except (OSError, HTTPException) as error:
-                reason = str(error)
-        raise WeightsError(
-            f"download {self.url}: expected the whole file, got {self._arrived():,} bytes ({reason}). "
-            "Run again to go on from there."
-        )
-
-    def _connect_once(self) -> bool:
-        """Append what one connection gives; return whether the file is whole."""
-        try:
-            response = self._request()
-        except urllib.error.HTTPError as error:
-            if error.code == 416 and self._arrived():
-                self.part.unlink()
-                return False
-            raise
-        resumed = response.status == 206
-        with response, self.part.open("ab" if resumed else "wb") as stream:
-            arrived = self._arrived() if resumed else 0
-            total = arrived + int(response.headers.get("Content-Length", 0))
-            self._require_file(response, total)
-            self.version = response.headers.get("ETag", "")
-            arrived = self._copy(response, stream, arrived, total)
-            stream.flush()
-            os.fsync(stream.fileno())
-        return arrived > 0 and arrived >= total
-
-    def _request(self) -> HTTPResponse:
-        headers = {"Range": f"bytes={self._arrived()}-"} if self._arrived() else {}
-        if headers and self.version:
-            headers["If-Range"] = self.version
-        request = urllib.request.Request(self.url, headers=headers)  # noqa: S310 (scheme was checked)
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
-        return response
-
-    def _require_file(self, response: HTTPResponse, total: int) -> None:
-        if response.headers.get("Content-Type", "").startswith("text/html"):
-            raise WeightsError(
-                f"download {self.url}: expected a file, got a web page. The publisher asks for a click or a "
-                "login: download it by hand into the weights folder."
-            )
-        if total > MOST_BYTES:
-            raise self._too_large(total)
-
-    def _copy(self, response: HTTPResponse, stream: IO[bytes], arrived: int, total: int) -> int:
-        with contextlib.suppress(HTTPException, ConnectionError, TimeoutError):
-            while block := response.read(_BLOCK):
-                stream.write(block)
-                arrived += len(block)
-                if arrived > MOST_BYTES:
-                    raise self._too_large(arrived)
-                self.progress("download", arrived, max(arrived, total))
-        return arrived
-
-    def _too_large(self, size: int) -> WeightsError:
-        return WeightsError(f"download {self.url}: expected at most {MOST_BYTES:,} bytes, got {size:,}.")
-
-    def _arrived(self) -> int:
-        return self.part.stat().st_size if self.part.is_file() else 0
 
 
 def _require_digest(url: str, part: Path, sha256: str | None) -> None:
@@ -164,8 +132,19 @@ def _require_digest(url: str, part: Path, sha256: str | None) -> None:
         return
     found = hash_file(part)
     if found != sha256:
+        _require_no_page(url, part)
         part.unlink()
         raise WeightsError(
             f"download {url}: expected SHA-256 {sha256}, got {found}. What arrived was removed; the "
             "publisher may have replaced the file."
+        )
+
+
+def _require_no_page(url: str, part: Path) -> None:
+    start = first_bytes(part)
+    if is_web_page(start) or not start:
+        part.unlink()
+        raise WeightsError(
+            f"download {url}: expected a file, got {described(start)}. Download it by hand into the weights "
+            "folder."
         )

@@ -61,13 +61,13 @@ def fit_to_size(
 
 def _window_options(network: nn.Module, adapt: Callable[..., None]) -> dict[str, Any]:
     """Return options that keep the attention windows of a Swin transformer as they were trained."""
-    if "window_size" not in inspect.signature(adapt).parameters:
+    stages: Any = getattr(network, "layers", None)
+    if stages is None or not {"window_size", "always_partition"} <= set(inspect.signature(adapt).parameters):
         return {}
-    stages: Any = network.layers
     return {"window_size": [stage.blocks[0].window_size for stage in stages], "always_partition": True}
 
 
 def _patch_side(network: nn.Module) -> int:
     """Return the side of the patches a network cuts images into; what they do not tile is cut off."""
-    patches = getattr(getattr(network, "patch_embed", None), "patch_size", (1,))
-    return int(patches[0])
+    patches = getattr(getattr(network, "patch_embed", None), "patch_size", 1)
+    return int(patches if isinstance(patches, int) else patches[0])

@@ -1,4 +1,4 @@
-"""What is put on an encoder: a linear head for labels, a U-Net decoder for masks."""
+"""What is put on an encoder: a linear head for labels, a U-Net decoder for masks; see also :mod:`.upernet`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from medtransfer.core.errors import UsageError
 from medtransfer.models.network import Encoder
@@ -15,7 +16,7 @@ HEAD_STD = 0.01
 """Standard deviation of the initial weights of the linear head."""
 
 DECODER_CHANNELS = (128, 64, 32, 24, 16)
-"""Channels of the decoder's blocks, from the coarsest map to the finest."""
+"""Channels of the decoder's blocks, from the coarsest map to the finest: the same for every encoder."""
 
 
 class Classifier(nn.Module):
@@ -78,8 +79,7 @@ class UNet(nn.Module):
         seed: int,
     ) -> None:
         super().__init__()
-        encoder.require_pyramid()
-        _check_maps(encoder, image_size)
+        require_maps(encoder, image_size)
         depth = len(encoder.levels)
         channels = tuple(decoder_channels or DECODER_CHANNELS[:depth])
         if len(channels) != depth:
@@ -99,9 +99,26 @@ class UNet(nn.Module):
         Returns:
             Logits, shape (N, outputs, H, W).
         """
-        maps = self.encoder.pyramid(images)
-        logits: Tensor = self.head(self.decoder([images, *maps]))
-        return logits
+        return decoded(self.decoder, self.head, [images, *self.encoder.pyramid(images)])
+
+
+def decoded(decoder: nn.Module, head: nn.Module, features: list[Tensor]) -> Tensor:
+    """Return logits per pixel of the image.
+
+    Args:
+        decoder: From features to one map.
+        head: From that map to logits.
+        features: The image, of which only the size is used, and the maps of a pyramid, finest first.
+
+    Returns:
+        Logits, shape (N, outputs, H, W), enlarged by bilinear interpolation where the decoder ends
+        before the resolution of the image.
+    """
+    logits: Tensor = head(decoder(features))
+    size = features[0].shape[2:]
+    if logits.shape[2:] != size:
+        logits = functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    return logits
 
 
 def _build_decoder(
@@ -122,8 +139,13 @@ def _build_decoder(
     return decoder, head
 
 
-def _check_maps(encoder: Encoder, image_size: int) -> None:
-    """Raise if the encoder cannot make maps of images of that size."""
+def require_maps(encoder: Encoder, image_size: int) -> None:
+    """Raise unless the encoder makes feature maps of images of that size.
+
+    Raises:
+        UsageError: If it has no feature pyramid, or the images are too small for it.
+    """
+    encoder.require_pyramid()
     images = torch.zeros(1, encoder.input.channels, image_size, image_size)
     training = encoder.training
     device = next(encoder.parameters()).device

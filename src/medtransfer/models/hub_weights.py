@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
+import torch
 from torch import Tensor
 
 from medtransfer.core.errors import NotRegisteredError, UsageError, WeightsError
+from medtransfer.models.offline import hub_as_declared, is_offline
 from medtransfer.models.seeded_initialisation import seeded_initialisation
 from medtransfer.models.source_model import Architecture, InputContract, SourceModel
 
@@ -42,25 +46,41 @@ def hub_state(model: SourceModel, architecture: Architecture, seed: int) -> dict
     """
     identifier = _identifier(model)
     try:
-        if architecture.library == "torchvision":
-            weights = _torchvision_weights(identifier)
-            state: dict[str, Tensor] = weights.get_state_dict(
-                progress=False, check_hash=True, weights_only=True
-            )
-            return state
-        return _timm_state(identifier, dict(architecture.options), seed)
+        with hub_as_declared():
+            return _fetched(identifier, architecture, seed)
     except (OSError, RuntimeError) as error:
         text = str(error).strip().rstrip(".")
+        step = (
+            "Connections are switched off: allow them once" if is_offline() else "Run once with a connection"
+        )
         raise WeightsError(
             f"model {model.name!r}: expected {architecture.library} to fetch its weights, got: {text}. "
-            "Run once with a connection so that they are cached, or declare a model with a file of your own."
+            f"{step} so that they are cached, or declare a model with a file of your own."
         ) from error
+
+
+def _fetched(identifier: str, architecture: Architecture, seed: int) -> dict[str, Tensor]:
+    if architecture.library != "torchvision":
+        return _timm_state(identifier, dict(architecture.options), seed)
+    weights = _torchvision_weights(identifier)
+    _require_cached(weights.url)
+    state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    return state
+
+
+def _require_cached(url: str) -> None:
+    """Raise while offline unless torch's own cache holds the file of an address."""
+    place = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+    if is_offline() and not place.is_file():
+        raise OSError(f"no copy at {place}, and connections are switched off")
 
 
 def _timm_state(identifier: str, options: dict[str, Any], seed: int) -> dict[str, Tensor]:
     import timm
 
-    _timm_config(identifier)
+    config = _timm_config(identifier)
+    if config is not None and not config.hf_hub_id and config.url:
+        _require_cached(config.url)
     with seeded_initialisation(seed):
         network = timm.create_model(identifier, pretrained=True, num_classes=0, **options)
     state: dict[str, Tensor] = network.state_dict()

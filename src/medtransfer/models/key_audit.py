@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import Tensor
 
-from medtransfer.core.errors import WeightsError
 from medtransfer.core.problems import Problem
+from medtransfer.models.adaptations import PlannedAdaptation, planned_adaptation
+from medtransfer.models.key_rules import treated_names
+from medtransfer.models.rule_hints import depth_hint, rule_hint
 from medtransfer.models.source_model import WeightsFile
 
 HEADS = frozenset({"classifier", "fc", "head", "head_dist", "heads", "linear"})
@@ -19,6 +22,8 @@ COUNTER = "num_batches_tracked"
 
 SHOWN = 5
 """Names shown in a message."""
+
+_DROP_ADVICE = "Name their first component in 'drop' if they are no part of the network."
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,21 @@ class Mismatch:
 
 
 @dataclass(frozen=True)
+class AuditRow:
+    """One line of the table of a load."""
+
+    part: str
+    """``loaded``, ``gaps``, ``counters``, ``missing``, ``mismatched``, ``dropped``, ``ignored``,
+    ``unmatched``."""
+    of: Literal["network", "file"]
+    """Whose tensors are counted."""
+    tensors: int
+    """How many there are."""
+    share: float
+    """Share of all numbers of the network or the file they hold, in [0, 1]; counters count as none."""
+
+
+@dataclass(frozen=True)
 class KeyAudit:
     """Account of one load: nothing of the network or of the file is left out."""
 
@@ -70,7 +90,18 @@ class KeyAudit:
     gap_values: int = 0
     """Numbers of the network that lie in declared gaps."""
     hint: str = ""
-    """A prefix that would make the names agree, as a sentence."""
+    """What would make the names agree, as a sentence."""
+    ignored: tuple[str, ...] = ()
+    """Names in the file that an expression or the scheme leaves out: decoders, tables of indices."""
+    adaptations: Mapping[str, PlannedAdaptation] = field(default_factory=dict)
+    """Name in the network to what is done to the loaded tensor so that it fits."""
+    table: tuple[AuditRow, ...] = ()
+    """Where the tensors of the network and of the file went, in numbers."""
+
+    @property
+    def adapted(self) -> dict[str, str]:
+        """Name in the network to what was done to the tensor, in words."""
+        return {name: plan.description for name, plan in self.adaptations.items()}
 
     @property
     def share(self) -> float:
@@ -82,27 +113,13 @@ class KeyAudit:
         """Return what stops the weights from being used; empty when all is loaded or declared."""
         found = []
         if self.missing:
-            found.append(
-                Problem(
-                    "missing-weights",
-                    where,
-                    "every tensor of the network",
-                    f"{len(self.missing)} absent, {_listed(self.missing)} ({self.share:.1%} of it matches)",
-                    self.hint,
-                )
-            )
+            absent = f"{len(self.missing)} absent, {_listed(self.missing)} ({self.share:.1%} of it matches)"
+            hint = self.hint or depth_hint(self.missing, self.loaded)
+            found.append(Problem("missing-weights", where, "every tensor of the network", absent, hint))
         if self.unmatched:
-            found.append(
-                Problem(
-                    "unmatched-weights",
-                    where,
-                    "only tensors the network has",
-                    f"{len(self.unmatched)} others, {_listed(self.unmatched)}",
-                    ""
-                    if self.missing
-                    else "Name their first component in 'drop' if they are no part of the network.",
-                )
-            )
+            others = f"{len(self.unmatched)} others, {_listed(self.unmatched)}"
+            hint = "" if self.missing else depth_hint(self.unmatched, self.loaded) or _DROP_ADVICE
+            found.append(Problem("unmatched-weights", where, "only tensors the network has", others, hint))
         found += [
             Problem("mismatched-weights", f"{where}: {wrong.name}", wrong.expected, wrong.found)
             for wrong in self.mismatched[:SHOWN]
@@ -119,6 +136,8 @@ class KeyAudit:
             "unmatched": len(self.unmatched),
             "missing": len(self.missing),
             "mismatched": len(self.mismatched),
+            "ignored": len(self.ignored),
+            "adapted": len(self.adaptations),
         }
 
 
@@ -128,87 +147,124 @@ def match_keys(network: Mapping[str, Tensor], file: Mapping[str, Tensor], weight
     Args:
         network: State of the whole network, without its task head.
         file: Tensors of the weights file.
-        weights: Prefix, rename and drop rules and declared gaps.
+        weights: Rules for the names, allowed adaptations and declared gaps.
 
     Raises:
         WeightsError: If two names of the file become one by the rules.
+        NotRegisteredError: If nobody defines the scheme.
     """
-    renamed = _renamed(file, weights)
-    loaded, mismatched = {}, []
-    for name in network.keys() & renamed.keys():
-        if _fits(network[name], file[renamed[name]]):
-            loaded[name] = renamed[name]
-        else:
-            mismatched.append(Mismatch(name, _shape(network[name]), _shape(file[renamed[name]])))
-    absent = [name for name in network if name not in renamed]
-    gaps = tuple(
-        GapFound(gap.prefix, gap.reason, tuple(name for name in absent if name.startswith(gap.prefix)))
-        for gap in weights.gaps
-    )
-    in_gaps = {name for gap in gaps for name in gap.names}
-    counters = tuple(name for name in absent if name.endswith(COUNTER) and name not in in_gaps)
-    missing = tuple(name for name in absent if name not in in_gaps and name not in counters)
-    extra = [name for name in renamed if name not in network]
-    heads = HEADS.union(weights.drop)
-    unmatched = tuple(name for name in extra if name.partition(".")[0] not in heads)
-    sources = set(renamed.values())
-    outside = [name for name in file if name not in sources]
+    names = treated_names(file, weights)
+    placed = {name: names.placed[name] for name in network if name in names.placed}
+    plans = _adaptations(network, file, placed, weights)
+    mismatched = _mismatched(network, file, placed, plans)
+    wrong = {mismatch.name for mismatch in mismatched}
+    loaded = {name: source for name, source in placed.items() if name not in wrong}
+    gaps, counters, missing = _absent([name for name in network if name not in placed], weights)
+    unmatched, heads = _extra([name for name in names.placed if name not in network], network, weights)
+    dropped = (*names.outside, *(names.placed[name] for name in heads))
+    in_gaps = [name for gap in gaps for name in gap.names]
+    ours = {"loaded": loaded, "gaps": in_gaps, "counters": counters, "missing": missing, "mismatched": wrong}
+    theirs = {
+        "dropped": dropped,
+        "ignored": names.ignored,
+        "unmatched": [names.placed[name] for name in unmatched],
+    }
+    wanted = [name for name in network if not name.endswith(COUNTER)]
     return KeyAudit(
-        loaded={name: loaded[name] for name in network if name in loaded},
+        loaded=loaded,
         gaps=gaps,
         counters=counters,
-        dropped=(*outside, *(renamed[name] for name in extra if name not in unmatched)),
+        dropped=dropped,
         unmatched=unmatched,
         missing=missing,
-        mismatched=tuple(sorted(mismatched, key=lambda wrong: wrong.name)),
+        mismatched=mismatched,
         loaded_values=_values(network, loaded),
         network_values=_values(network, network),
         gap_values=_values(network, in_gaps),
-        hint=prefix_hint(missing, network, file) if missing else "",
+        hint=rule_hint(missing, wanted, file.keys(), weights),
+        ignored=names.ignored,
+        adaptations=plans,
+        table=(*_rows("network", network, ours), *_rows("file", file, theirs)),
     )
 
 
-def prefix_hint(missing: Collection[str], network: Iterable[str], file: Iterable[str]) -> str:
-    """Return a sentence naming the prefix rule under which the names would agree, or an empty text."""
-    wanted = [name for name in network if not name.endswith(COUNTER)]
-    present = set(file)
-    need = max(1, int(0.9 * len(wanted)))
-    starts = dict.fromkeys(start for name in present for start in _starts(name))
-    for start in sorted(starts, key=lambda text: (text.count("."), text)):
-        if sum(start + name in present for name in wanted) >= need:
-            return f"The names agree with prefix={start!r}."
-    for start in sorted({start for name in wanted for start in _starts(name)}):
-        inside = [name for name in wanted if name.startswith(start)]
-        if len(inside) >= need and all(name.removeprefix(start) in present for name in inside):
-            return f"The names agree with rename=[['', {start!r}]]."
-    return "Is this a checkpoint of another architecture?" if len(missing) > len(wanted) // 2 else ""
-
-
-def _starts(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:depth]) + "." for depth in range(1, min(len(parts), 4))]
-
-
-def _renamed(file: Iterable[str], weights: WeightsFile) -> dict[str, str]:
-    """Return name after the rules -> name in the file, of the names that start with the prefix."""
-    result: dict[str, str] = {}
-    for original in file:
-        if not original.startswith(weights.prefix):
+def _adaptations(
+    network: Mapping[str, Tensor], file: Mapping[str, Tensor], placed: Mapping[str, str], weights: WeightsFile
+) -> dict[str, PlannedAdaptation]:
+    """Return what is done to tensors of another shape, of those that hold numbers of the right kind."""
+    plans = {}
+    for name, source in placed.items():
+        expected, found = network[name], file[source]
+        if expected.shape == found.shape or not _same_kind(expected, found):
             continue
-        name = original.removeprefix(weights.prefix)
-        for old, new in weights.rename:
-            name = new + name.removeprefix(old) if name.startswith(old) else name
-        if name in result:
-            raise WeightsError(
-                f"weights: expected one tensor for {name!r}, got {result[name]!r} and {original!r}. "
-                "Correct the prefix or rename rules."
-            )
-        result[name] = original
-    return result
+        plan = planned_adaptation(name, tuple(found.shape), tuple(expected.shape), weights.adapt)
+        if plan is not None:
+            plans[name] = plan
+    return plans
+
+
+def _mismatched(
+    network: Mapping[str, Tensor],
+    file: Mapping[str, Tensor],
+    placed: Mapping[str, str],
+    plans: Mapping[str, PlannedAdaptation],
+) -> tuple[Mismatch, ...]:
+    return tuple(
+        Mismatch(name, _shape(network[name]), _shape(file[source]))
+        for name, source in sorted(placed.items())
+        if name not in plans and not _fits(network[name], file[source])
+    )
+
+
+def _absent(
+    names: Sequence[str], weights: WeightsFile
+) -> tuple[tuple[GapFound, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the declared gaps, batch counters and missing tensors among what the file does not hold."""
+    gaps = tuple(
+        GapFound(gap.prefix, gap.reason, tuple(name for name in names if name.startswith(gap.prefix)))
+        for gap in weights.gaps
+    )
+    in_gaps = {name for gap in gaps for name in gap.names}
+    rest = [name for name in names if name not in in_gaps]
+    counters = tuple(name for name in rest if name.endswith(COUNTER))
+    return gaps, counters, tuple(name for name in rest if not name.endswith(COUNTER))
+
+
+def _extra(
+    names: Sequence[str], network: Mapping[str, Tensor], weights: WeightsFile
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of the file that have no place, and those that are dropped on purpose."""
+    firsts = {name.partition(".")[0] for name in network}
+    heads = [name for name in names if _is_dropped(name, firsts, weights)]
+    dropped = set(heads)
+    return tuple(name for name in names if name not in dropped), heads
+
+
+def _is_dropped(name: str, firsts: Collection[str], weights: WeightsFile) -> bool:
+    """Return whether a name is one of a head, or of a part that is left out and not the network's own.
+
+    Dropping a part of the network itself would take the first blocks of a deeper one for the whole.
+    """
+    first = name.partition(".")[0]
+    return first in HEADS or (first in weights.drop and first not in firsts)
+
+
+def _rows(
+    of: Literal["network", "file"], state: Mapping[str, Tensor], parts: Mapping[str, Iterable[str]]
+) -> list[AuditRow]:
+    total = max(1, _values(state, state))
+    return [
+        AuditRow(part, of, len(names := list(members)), _values(state, names) / total)
+        for part, members in parts.items()
+    ]
 
 
 def _fits(expected: Tensor, found: Tensor) -> bool:
-    return expected.shape == found.shape and expected.is_floating_point() == found.is_floating_point()
+    return expected.shape == found.shape and _same_kind(expected, found)
+
+
+def _same_kind(expected: Tensor, found: Tensor) -> bool:
+    return expected.is_floating_point() == found.is_floating_point()
 
 
 def _shape(tensor: Tensor) -> str:

@@ -27,7 +27,8 @@ def read_weights(model: SourceModel, weights_folder: Path | None, seed: int) -> 
         raise WeightsError(f"model {model.name!r}: expected pretrained weights, got a random model.")
     if model.weights.hub is not None:
         return hub_state(model, model.architecture, seed)
-    return read_checkpoint(locate_weights(model, weights_folder), model.weights.container)
+    path = locate_weights(model, weights_folder)
+    return read_checkpoint(path, model.weights.container, model.weights.containers)
 
 
 def load_into(network: nn.Module, file: Mapping[str, Tensor], weights: WeightsFile, where: str) -> KeyAudit:
@@ -46,7 +47,10 @@ def load_into(network: nn.Module, file: Mapping[str, Tensor], weights: WeightsFi
     initial = network.state_dict()
     audit = match_keys(initial, file, weights)
     refuse_incomplete(audit, where)
-    loaded = {name: file[source].to(initial[name].dtype) for name, source in audit.loaded.items()}
+    loaded = {
+        name: _fitted(file[source], name, audit).to(initial[name].dtype)
+        for name, source in audit.loaded.items()
+    }
     _check_are_trained(loaded, initial, where)
     network.load_state_dict({**initial, **loaded}, strict=True)
     return audit
@@ -77,6 +81,12 @@ def refuse_used_gaps(network: nn.Module, audit: KeyAudit, where: str) -> None:
             f"model {where!r}: expected declared gaps only after the trunk, got {used[:SHOWN]!r} inside it, "
             "which would stay random. End the network earlier with 'trunk', or use complete weights."
         )
+
+
+def _fitted(tensor: Tensor, name: str, audit: KeyAudit) -> Tensor:
+    """Return a tensor of the file in the shape the network has, after its adaptation where one is planned."""
+    plan = audit.adaptations.get(name)
+    return tensor if plan is None else plan.apply(tensor)
 
 
 def _check_are_trained(loaded: Mapping[str, Tensor], initial: Mapping[str, Tensor], where: str) -> None:

@@ -18,6 +18,7 @@ from medtransfer.models.key_audit import KeyAudit
 from medtransfer.models.load_weights import load_into, read_weights, refuse_used_gaps
 from medtransfer.models.pyramid import PyramidLevel, captured_maps, find_pyramid
 from medtransfer.models.source_model import InputContract, SourceModel
+from medtransfer.models.token_pyramid import TokenPyramid, find_token_pyramid
 
 PROBE_SIDE = 128
 """Side in pixels of the images whose forward pass shows the structure of a network."""
@@ -32,6 +33,8 @@ class Encoder(nn.Module):
         contract: What the backbone expects of its input.
         embedding_size: Number of features F.
         levels: Where its feature pyramid is found, finest first.
+        image_size: Side in pixels of the images it is meant for.
+        tokens: How the pyramid is made where the network is a plain transformer.
         audit: Account of the loaded weights; None for random ones.
     """
 
@@ -43,6 +46,8 @@ class Encoder(nn.Module):
         *,
         embedding_size: int,
         levels: Sequence[PyramidLevel],
+        image_size: int,
+        tokens: TokenPyramid | None = None,
         audit: KeyAudit | None = None,
     ) -> None:
         super().__init__()
@@ -52,6 +57,8 @@ class Encoder(nn.Module):
         self.input = contract
         self.embedding_size = embedding_size
         self.levels = tuple(levels)
+        self.image_size = image_size
+        self.tokens = tokens
         self.audit = audit
 
     @property
@@ -78,26 +85,42 @@ class Encoder(nn.Module):
             images: As for :meth:`forward`.
 
         Returns:
-            One map of shape (N, C, h, w) per level, finest first, with strides of 2 and more.
+            One map of shape (N, C, h, w) per level, finest first, with strides of 2 and more; those of
+            a plain transformer are its tokens after several blocks, resampled.
 
         Raises:
             UsageError: If the network has no feature maps of several resolutions.
         """
         self.require_pyramid()
+        values = self.input_transform(images)
+        if self.tokens is not None:
+            return self.tokens.maps(self.backbone, values)
         with captured_maps(self.backbone, self.levels) as maps:
-            self.backbone(self.input_transform(images))
+            self.backbone(values)
         return maps
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Set training or evaluation mode; layers whose weights are frozen stay in evaluation mode.
+
+        So the statistics of frozen batch normalisation do not move.
+        """
+        super().train(mode)
+        for module in self.modules():
+            own = list(module.parameters(recurse=False))
+            if own and not any(parameter.requires_grad for parameter in own):
+                module.training = False
+        return self
 
     def require_pyramid(self) -> None:
         """Raise unless the network has a feature pyramid.
 
         Raises:
-            UsageError: If it has none, as plain vision transformers.
+            UsageError: If it has none, as plain transformers that do not show what their blocks give.
         """
         if not self.levels:
             raise UsageError(
                 f"model {self.name!r}: expected feature maps of several resolutions, got a network without. "
-                "Segment with a convolutional network or a Swin transformer."
+                "Segment with a convolutional network, a Swin transformer or a vision transformer of timm."
             )
 
 
@@ -131,12 +154,17 @@ def build_encoder(
     fit_to_size(backbone, model.architecture, contract.size, image_size)
     fixed_side = (image_size or contract.size) if has_fixed_size(backbone) else None
     embedding_size = _embedding_size(model, backbone, contract, fixed_side or image_size or PROBE_SIDE)
+    probe = _probe_images(contract, fixed_side or PROBE_SIDE)[:1]
+    levels = find_pyramid(backbone, probe)
+    tokens = None if levels else find_token_pyramid(backbone, probe)
     return Encoder(
         model.name,
         backbone,
         contract,
         embedding_size=embedding_size,
-        levels=find_pyramid(backbone, _probe_images(contract, fixed_side or PROBE_SIDE)[:1]),
+        levels=tokens.levels if tokens is not None else levels,
+        image_size=image_size or contract.size,
+        tokens=tokens,
         audit=audit,
     ).eval()
 

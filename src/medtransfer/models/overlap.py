@@ -12,14 +12,28 @@ OWN_PREFIX = "own:"
 """Start of the identifier every task on the user's own images carries."""
 PHANTOM_PREFIX = "phantom"
 """Start of the identifiers of generated image sets."""
+UNLABELLED = ":unlabelled"
+"""End of the identifier of a collection whose images were seen without its labels."""
 
 NATURAL = frozenset(
     {
         *("imagenet-1k", "imagenet-21k", "imagenet-22k", "cifar10", "cifar100", "coco", "places365"),
-        *("inat2021", "inat2021-mini"),
+        *("inat2021", "inat2021-mini", "lvd-142m"),
     }
 )
 """Photographs of everyday scenes and nature: they share no image with any medical collection."""
+
+CRAWLED = frozenset({"wit-400m", "laion-2b", "lvd-1689m", "merged-2b", "webli"})
+"""Crawls of the web: any image that was ever public may be among them."""
+
+CHEST_XRAY = frozenset(
+    {
+        *("brax", "chestmnist", "chestx-ray8", "chestxray14", "chexpert", "jsrt", "kermany-pediatric-cxr"),
+        *("mimic-cxr", "montgomery-cxr", "openi", "padchest", "pneumoniamnist", "pneumothorax-segmentation"),
+        *("rsna-pneumonia", "shenzhen-cxr", "vindr-cxr", "xray-926k"),
+    }
+)
+"""Collections of chest radiographs."""
 
 MEDICAL = frozenset(
     {
@@ -38,6 +52,9 @@ MEDICAL = frozenset(
         *("montgomery-cxr", "nct-crc-he-100k", "octmnist", "organamnist", "organcmnist", "organsmnist"),
         *("padchest", "pathmnist", "pbc-blood-cells", "pneumoniamnist", "pneumothorax-segmentation"),
         *(
+            "mass-100k",
+            "openi",
+            "pmc-15m",
             "radimagenet",
             "radnet-12m",
             "radnet-1m",
@@ -68,14 +85,19 @@ FAMILIES: tuple[frozenset[str], ...] = (
     frozenset({"deepdrid", "retinamnist"}),
     frozenset({"pbc-blood-cells", "bloodmnist"}),
     frozenset({"bbbc051", "tissuemnist"}),
+    frozenset({"radnet-1m", "radnet-12m"}),
 )
 """Collections of one family share images under different names."""
 
 UNCERTAIN = {
     "radimagenet": "the sources of RadImageNet are not published",
     "xray-926k": "the list of its thirteen chest X-ray sources is not verified",
+    "pmc-15m": "figures of published articles may show images of any public collection",
 }
 """Medical collections whose own sources are not fully known, and why."""
+
+UNCERTAIN_AMONG = {"xray-926k": CHEST_XRAY}
+"""Where such a collection can only overlap with some others."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +139,28 @@ def overlap(pretraining_data: tuple[str, ...], objective: str, image_sets: tuple
     return Overlap(found, _joined(pair.reason for pair in pairs if pair.status == found))
 
 
-def _relation(seen: str, used: str) -> Overlap:
+def unlabelled(collection: str) -> str:
+    """Return the identifier of a collection whose images were seen without its labels.
+
+    What was learnt so is not the task itself, which makes the relation ``source`` instead of ``same``.
+
+    Example:
+        >>> overlap((unlabelled("chestxray14"),), "simmim", ("chestxray14",)).status
+        'source'
+    """
+    return collection + UNLABELLED
+
+
+def collection_of(identifier: str) -> str:
+    """Return the identifier of a collection without the mark for unlabelled images."""
+    return identifier.removesuffix(UNLABELLED)
+
+
+def _relation(declared: str, used: str) -> Overlap:
+    seen = collection_of(declared)
     if seen == used:
+        if declared != seen:
+            return Overlap("source", f"pretrained on images of {seen} without its labels")
         return Overlap("same", f"pretrained on {seen}")
     if any(seen in family and used in family for family in FAMILIES):
         return Overlap("source", f"{used} shares images with {seen}")
@@ -130,11 +172,13 @@ def _relation(seen: str, used: str) -> Overlap:
 
 def _doubt(seen: str, used: str) -> str:
     """Return why nobody can tell whether two collections share images; empty when they do not."""
-    if seen in UNCERTAIN:
-        return UNCERTAIN[seen]
+    if seen in CRAWLED:
+        return f"{seen} was crawled from the web, where images of {used} may be"
     if used.startswith(OWN_PREFIX):
         return f"nobody said whether {used} holds images of {seen}"
     unregistered = [name for name in (seen, used) if name not in MEDICAL and name not in NATURAL]
+    if seen in UNCERTAIN and (unregistered or used in UNCERTAIN_AMONG.get(seen, MEDICAL)):
+        return UNCERTAIN[seen]
     return f"{unregistered[0]} is not in the register of image collections" if unregistered else ""
 
 

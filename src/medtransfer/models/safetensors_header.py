@@ -20,6 +20,9 @@ MOST_TENSORS = 100_000
 MOST_NAME_BYTES = 512
 LENGTH_BYTES = 8
 
+RECORD_KEY = "medtransfer"
+"""Where the header of a file we converted says from what; one text, since their order is not kept."""
+
 ITEM_BYTES = {
     "F64": 8,
     "F32": 4,
@@ -35,8 +38,11 @@ ITEM_BYTES = {
 """Types that are read, with their sizes in bytes."""
 
 
-def check_safetensors(path: Path) -> None:
+def check_safetensors(path: Path) -> dict[str, str]:
     """Check that a file is a well-formed safetensors file within our caps.
+
+    Returns:
+        The texts its header holds beside the tensors.
 
     Raises:
         WeightsError: If the header is damaged, too large, repeats a name, or does not describe the
@@ -51,6 +57,22 @@ def check_safetensors(path: Path) -> None:
         raise _refusal(path, f"at most {MOST_TENSORS:,} tensors", f"{len(tensors):,}")
     ranges = sorted(_byte_range(path, name, entry) for name, entry in tensors.items())
     _check_ranges(path, ranges, size - LENGTH_BYTES - length)
+    return _texts(path, header.get("__metadata__", {}))
+
+
+def conversion_record(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what our own conversion wrote into a header; empty for files of others."""
+    try:
+        record = json.loads(metadata.get(RECORD_KEY, "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _texts(path: Path, metadata: Any) -> dict[str, str]:
+    if not isinstance(metadata, Mapping) or not all(isinstance(text, str) for text in metadata.values()):
+        raise _refusal(path, "texts by name as metadata", f"{metadata!r:.80}")
+    return dict(metadata)
 
 
 def _header_length(path: Path, first: bytes, size: int) -> int:

@@ -54,10 +54,11 @@ class DeclaredGap:
     """Why they are absent and what becomes of them."""
 
 
-Adaptation = Literal["positions", "bias-tables", "linear-to-conv", "stem-channels"]
+Adaptation = Literal["positions", "bias-tables", "linear-to-conv", "stem-channels", "leading-axes"]
 """``positions``: positional embeddings are interpolated to another number of patches. ``bias-tables``: so
 are tables of relative positions. ``linear-to-conv``: a matrix becomes a 1 x 1 convolution.
-``stem-channels``: a first layer of three channels is summed into one, or one is repeated to three."""
+``stem-channels``: a first layer of three channels is summed into one, or one is repeated to three.
+``leading-axes``: axes of length one are added in front."""
 
 
 @dataclass(frozen=True)

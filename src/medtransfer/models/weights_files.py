@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlparse
 
 from medtransfer.core.errors import WeightsError
 from medtransfer.core.fingerprints import hash_file
+from medtransfer.models.safetensors_header import check_safetensors, conversion_record
 from medtransfer.models.source_model import SourceModel, WeightsFile
+from medtransfer.models.weights_format import first_bytes
 
 RANDOM = "random"
 HUB_PREFIX = "hub:"
+CONVERTED_SUFFIX = ".safetensors"
+DIGESTS = "weights-digests.json"
+"""File of a weights folder with the digests that files had when they were first fetched, by name."""
 
 
 def weights_hash(model: SourceModel, weights_folder: Path | None) -> str:
@@ -36,17 +43,63 @@ def locate_weights(model: SourceModel, weights_folder: Path | None) -> Path:
     """Return the path of a model's weights file, after checking its digest where one is declared.
 
     The file is looked for by name in the weights folder, one level below it, and, for models
-    declared with a path, at that path.
+    declared with a path, at that path. A safetensors file that our own conversion made of it takes its
+    place.
 
     Raises:
-        WeightsError: If it is nowhere, if several files have its name, or if its digest is wrong.
+        WeightsError: If it is nowhere, if several files have its name, if its digest is wrong, or if it has
+            to be converted first.
     """
     if model.weights is None or model.weights.hub is not None:
         raise WeightsError(f"model {model.name!r}: expected weights in a file, got none declared.")
     found = list(_candidates(weights_file_name(model.weights), weights_folder))
+    converted = _converted(model.weights, found, weights_folder)
+    if converted:
+        return _the_right_one(model, None, converted)
     if not found:
         raise WeightsError(_absent(model, model.weights, weights_folder))
-    return _the_right_one(model, model.weights.sha256, found)
+    expected = model.weights.sha256 or first_digest(weights_folder, place_in_folder(model.weights).as_posix())
+    chosen = _the_right_one(model, expected, found)
+    if model.weights.converter is not None and not is_converted(chosen):
+        raise WeightsError(
+            f"model {model.name!r}: expected {converted_file_name(model.weights)!r}, got only {chosen}, which "
+            f"no safe reader understands. Run 'medtransfer models convert {model.name} {chosen}'."
+        )
+    return chosen
+
+
+def first_digest(folder: Path | None, name: str) -> str | None:
+    """Return the SHA-256 hex digest a file of a weights folder had when it was first fetched, if known.
+
+    Raises:
+        WeightsError: If the list of digests is damaged.
+    """
+    if folder is None or not (folder / DIGESTS).is_file():
+        return None
+    try:
+        known = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+        digest = known.get(name)
+    except (ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"weights folder {folder}: expected digests by file name in {DIGESTS}, got {error}. Remove it."
+        ) from error
+    return digest if isinstance(digest, str) else None
+
+
+def converted_file_name(weights: WeightsFile) -> str:
+    """Return where a conversion puts the safetensors file, below the weights folder."""
+    return place_in_folder(weights).with_suffix(CONVERTED_SUFFIX).as_posix()
+
+
+def place_in_folder(weights: WeightsFile) -> PurePosixPath:
+    """Return where a weights file lies below the weights folder; a path elsewhere gives its last part."""
+    name = PurePosixPath(weights_file_name(weights))
+    return PurePosixPath(name.name) if name.is_absolute() or ".." in name.parts else name
+
+
+def is_converted(path: Path) -> bool:
+    """Return whether a file is safetensors: nothing is left to convert."""
+    return first_bytes(path)[8:9] == b"{"
 
 
 def weights_file_name(weights: WeightsFile) -> str:
@@ -81,6 +134,23 @@ def _candidates(name: str, folder: Path | None) -> Iterator[Path]:
     yield from seen
 
 
+def _converted(weights: WeightsFile, originals: list[Path], folder: Path | None) -> list[Path]:
+    """Return the files our conversion made of the declared one, or of the one that lies there."""
+    name = str(Path(weights_file_name(weights)).with_suffix(CONVERTED_SUFFIX))
+    wanted = {weights.sha256} if weights.sha256 is not None else {file_hash(path) for path in originals}
+    found = []
+    for path in _candidates(name, folder):
+        is_declared = path in originals and weights.sha256 is None
+        record = {} if is_declared else _record_of(path)
+        if record and (not wanted or record.get("source_sha256") in wanted):
+            found.append(path)
+    return found
+
+
+def _record_of(path: Path) -> dict[str, Any]:
+    return conversion_record(check_safetensors(path)) if is_converted(path) else {}
+
+
 def _the_right_one(model: SourceModel, sha256: str | None, found: list[Path]) -> Path:
     if sha256 is None:
         if len(found) > 1:
@@ -101,11 +171,18 @@ def _the_right_one(model: SourceModel, sha256: str | None, found: list[Path]) ->
 
 def _absent(model: SourceModel, weights: WeightsFile, folder: Path | None) -> str:
     name = weights_file_name(weights)
-    source = f" Its source is {weights.url}." if weights.url else ""
     if folder is None:
         where, step = "no weights folder", "Name its folder with --weights or MEDTRANSFER_WEIGHTS"
     elif not folder.is_dir():
         where, step = f"no folder at {folder}", "Check --weights or MEDTRANSFER_WEIGHTS"
     else:
         where, step = f"no such file in {folder} or one level below", f"Put it into {folder}"
-    return f"model {model.name!r}: expected the weights file {name!r}, got {where}. {step}.{source}"
+    return f"model {model.name!r}: expected the weights file {name!r}, got {where}. {step}.{_source(weights)}"
+
+
+def _source(weights: WeightsFile) -> str:
+    """Return where a file comes from, as sentences after a blank."""
+    parts = [f"Its source is {weights.url}." if weights.url else "", weights.manual]
+    if weights.converter is not None:
+        parts.append("It is converted once with 'medtransfer models convert'.")
+    return "".join(f" {part}" for part in parts if part)

@@ -12,6 +12,7 @@ from medtransfer.core.errors import UsageError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data import augmentation as views
 from medtransfer.data.augmentation import Augmentation
+from medtransfer.models.decoders import Decoder, check_widths
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
 from medtransfer.training.recipe import MaskLoss, Optimiser, Precision, Schedule, TrainingRecipe, recipes
 
@@ -53,7 +54,7 @@ _PRESET_AUGMENTATION: Mapping[str, AugmentationName] = {"studyA-cls": "studyA", 
 class Finetune(BaseModel):
     """Settings of the protocol ``finetune``; a field that is not set is the preset's.
 
-    The linear head starts from N(0, 0.01²), the U-Net decoder from seeded random weights. The weights
+    The linear head starts from N(0, 0.01²), the decoder from seeded random weights. The weights
     of the epoch with the best validation value (``best``) and of the final one (``last``) are both
     scored on validation and test. Training labels are the only thing a label fraction takes away.
     """
@@ -96,11 +97,15 @@ class Finetune(BaseModel):
     augmentation: AugmentationName | None = Field(
         default=None, description="Random views of training images."
     )
+    decoder: Decoder = Field(
+        default="unet", description="Segmentation: unet or upernet over the encoder's feature maps."
+    )
     decoder_channels: tuple[int, ...] | None = Field(
         default=None,
         strict=False,
         min_length=1,
-        description="Segmentation: channels of the decoder's blocks, coarsest first, one per encoder stage.",
+        description="Segmentation: channels of a U-Net's blocks, coarsest first, one per encoder stage; "
+        "the one width of a UPerNet.",
     )
     mask_loss: MaskLoss | None = Field(default=None, description="Segmentation: bce+dice, bce or dice.")
     batch_dice: bool | None = Field(
@@ -113,6 +118,11 @@ class Finetune(BaseModel):
     @model_validator(mode="after")
     def _gives_a_valid_recipe(self) -> Finetune:
         self.recipe()
+        return self
+
+    @model_validator(mode="after")
+    def _has_widths_the_decoder_takes(self) -> Finetune:
+        check_widths(self.decoder, self.decoder_channels)
         return self
 
     @staticmethod
@@ -161,6 +171,7 @@ class Finetune(BaseModel):
             resolved["decoder_channels"] = (
                 None if self.decoder_channels is None else list(self.decoder_channels)
             )
+            resolved |= {} if self.decoder == "unet" else {"decoder": self.decoder}
         return resolved
 
     def varied(self, kind: TaskKind, label_fraction: float) -> tuple[str, ...]:  # noqa: ARG002 (the interface)

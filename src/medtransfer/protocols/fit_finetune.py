@@ -9,7 +9,8 @@ from torch import nn
 
 from medtransfer.core.seeds import seed_from
 from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
-from medtransfer.models.heads import Classifier, UNet
+from medtransfer.models.decoders import build_segmenter
+from medtransfer.models.heads import Classifier
 from medtransfer.models.hub_weights import contract_of
 from medtransfer.models.network import build_encoder
 from medtransfer.protocols.finetune import Finetune
@@ -66,7 +67,14 @@ def _build_network(settings: Finetune, bench: Bench, seed: int, size: int) -> nn
     head_seed = seed_from("head", seed)
     if bench.cases.kind.is_classification:
         return Classifier(encoder, outputs, seed=head_seed)
-    return UNet(encoder, outputs, image_size=size, decoder_channels=settings.decoder_channels, seed=head_seed)
+    return build_segmenter(
+        settings.decoder,
+        encoder,
+        outputs,
+        image_size=size,
+        decoder_channels=settings.decoder_channels,
+        seed=head_seed,
+    )
 
 
 def _training_data(

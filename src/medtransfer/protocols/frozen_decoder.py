@@ -1,4 +1,4 @@
-"""Segmentation with a frozen encoder: only a narrow U-Net decoder is trained, on features computed once."""
+"""Segmentation with a frozen encoder: only a narrow decoder is trained, on features computed once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from medtransfer.core.errors import UsageError
 from medtransfer.core.seeds import seed_from
 from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
-from medtransfer.models.heads import UNet
+from medtransfer.models.decoders import build_segmenter
+from medtransfer.models.heads import UNet, decoded
 from medtransfer.models.hub_weights import contract_of
 from medtransfer.models.network import Encoder, build_encoder
+from medtransfer.models.upernet import UPerNet
 from medtransfer.protocols.feature_maps import FeatureMaps, FloatArray, extract_feature_maps
-from medtransfer.protocols.frozen_decoder_settings import DEFAULT_CHANNELS, FrozenDecoderSettings
+from medtransfer.protocols.frozen_decoder_settings import FrozenDecoderSettings
 from medtransfer.protocols.scored_checkpoints import score_checkpoints
 from medtransfer.protocols.training_facts import require_training_cases, training_facts
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
@@ -24,24 +26,23 @@ from medtransfer.training.validation_metrics import build_goal
 
 
 class MapDecoder(nn.Module):
-    """The decoder and head of a U-Net, from feature maps to logits.
+    """The decoder and head of a segmentation network, from feature maps to logits.
 
     Args:
-        unet: Whose decoder and head are taken; its encoder is left behind.
+        network: Whose decoder and head are taken; its encoder is left behind.
         image_size: Side of the images the maps come from, which is that of the logits.
     """
 
-    def __init__(self, unet: UNet, image_size: int) -> None:
+    def __init__(self, network: UNet | UPerNet, image_size: int) -> None:
         super().__init__()
-        self.decoder = unet.decoder
-        self.head = unet.head
+        self.decoder = network.decoder
+        self.head = network.head
         self.image_size = image_size
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Return logits (N, outputs, S, S) of maps (N, C, h, w), finest first."""
         image = maps[0].new_empty((1, 1, self.image_size, self.image_size))
-        logits: Tensor = self.head(self.decoder([image, *maps]))
-        return logits
+        return decoded(self.decoder, self.head, [image, *maps])
 
 
 def fit_frozen_decoder(
@@ -89,10 +90,15 @@ def _build_decoder(
     settings: FrozenDecoderSettings, bench: Bench, encoder: Encoder, request: TransferRequest, size: int
 ) -> MapDecoder:
     outputs = output_count(bench.cases.kind, len(bench.cases.classes))
-    channels = settings.decoder_channels or DEFAULT_CHANNELS[: len(encoder.levels)]
-    seed = seed_from("decoder", request.seed)
-    unet = UNet(encoder, outputs, image_size=size, decoder_channels=channels, seed=seed)
-    return MapDecoder(unet, size).to(memory_format=torch.channels_last)
+    network = build_segmenter(
+        settings.decoder,
+        encoder,
+        outputs,
+        image_size=size,
+        decoder_channels=settings.channels_for(len(encoder.levels)),
+        seed=seed_from("decoder", request.seed),
+    )
+    return MapDecoder(network, size).to(memory_format=torch.channels_last)
 
 
 def _training_data(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from medtransfer.models.decoders import Decoder, check_widths
 from medtransfer.training.recipe import MaskLoss, TrainingRecipe
 
 REVISION = 1
 """Raised whenever the same settings would give other numbers."""
 
-DEFAULT_CHANNELS = (32, 24, 16, 16, 8)
-"""Widths of the decoder's blocks, coarsest first, cut to the encoder's number of stages.
+DEFAULT_CHANNELS: Mapping[Decoder, tuple[int, ...]] = {"unet": (32, 24, 16, 16, 8), "upernet": (32,)}
+"""Widths of a U-Net's blocks, coarsest first, cut to the encoder's number of stages; that of a UPerNet.
 
 Narrow, so that what differs between source models is what their features hold, and so that 60 images of
 128 pixels train in half a minute on one core.
@@ -41,27 +43,41 @@ class FrozenDecoderSettings(BaseModel):
         default="loss", description="What is compared on validation: the loss, or the task's primary metric."
     )
     mask_loss: MaskLoss = Field(default="bce+dice", description="bce+dice, bce or dice.")
+    decoder: Decoder = Field(default="unet", description="unet or upernet over the encoder's feature maps.")
     decoder_channels: tuple[int, ...] | None = Field(
         default=None,
         strict=False,
         min_length=1,
-        description="Channels of the decoder's blocks, coarsest first, one per encoder stage.",
+        description="Channels of a U-Net's blocks, coarsest first, one per encoder stage; the one width of a "
+        "UPerNet.",
     )
+
+    @model_validator(mode="after")
+    def _has_widths_the_decoder_takes(self) -> FrozenDecoderSettings:
+        check_widths(self.decoder, self.decoder_channels)
+        return self
 
     def recipe(self) -> TrainingRecipe:
         """Return how the decoder is trained: AdamW, one epoch of warm-up, cosine."""
-        chosen = self.model_dump(exclude={"image_size", "decoder_channels"})
+        chosen = self.model_dump(exclude={"image_size", "decoder", "decoder_channels"})
         return TrainingRecipe(**chosen, optimiser="adamw", schedule="cosine", warmup_epochs=1)
 
     def resolved(self) -> dict[str, Any]:
         """Return everything a result depends on, as JSON values."""
-        channels = self.decoder_channels or DEFAULT_CHANNELS
+        channels = self.decoder_channels or DEFAULT_CHANNELS[self.decoder]
         return {
             "decoder_revision": REVISION,
+            **({} if self.decoder == "unet" else {"decoder": self.decoder}),
             "image_size": self.image_size,
             "decoder_channels": list(channels),
             **self.recipe().model_dump(mode="json"),
         }
+
+    def channels_for(self, levels: int) -> tuple[int, ...]:
+        """Return the decoder's widths for an encoder with a number of feature maps."""
+        if self.decoder_channels is not None:
+            return self.decoder_channels
+        return DEFAULT_CHANNELS[self.decoder][:levels]
 
     def varied(self, label_fraction: float) -> tuple[str, ...]:
         """Return what differs between repetitions: the decoder's training, and the subset if there is one."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.models.decoders import Decoder, check_widths
 from medtransfer.protocols.frozen_decoder_settings import FrozenDecoderSettings
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
 from medtransfer.training.recipe import MaskLoss
@@ -24,6 +25,7 @@ _DECODER_FIELDS = (
     "patience",
     "select_on",
     "mask_loss",
+    "decoder",
     "decoder_channels",
 )
 
@@ -77,11 +79,15 @@ class Linear(BaseModel):
         default=None, description="Segmentation: what is compared on validation."
     )
     mask_loss: MaskLoss | None = Field(default=None, description="Segmentation: bce+dice, bce or dice.")
+    decoder: Decoder = Field(
+        default="unet", description="Segmentation: unet or upernet over the encoder's feature maps."
+    )
     decoder_channels: tuple[int, ...] | None = Field(
         default=None,
         strict=False,
         min_length=1,
-        description="Segmentation: channels of the decoder's blocks, coarsest first, one per encoder stage.",
+        description="Segmentation: channels of a U-Net's blocks, coarsest first, one per encoder stage; "
+        "the one width of a UPerNet.",
     )
 
     @field_validator("strengths", mode="before")
@@ -96,12 +102,17 @@ class Linear(BaseModel):
             raise ValueError("expected positive numbers, each once")
         return tuple(sorted(value))
 
+    @model_validator(mode="after")
+    def _has_widths_the_decoder_takes(self) -> Linear:
+        check_widths(self.decoder, self.decoder_channels)
+        return self
+
     @staticmethod
     def supports(kind: TaskKind) -> bool:  # noqa: ARG004 (the interface)
         """Return True: every kind of task has a linear evaluation."""
         return True
 
-    def decoder(self) -> FrozenDecoderSettings:
+    def decoder_settings(self) -> FrozenDecoderSettings:
         """Return the settings of the segmentation decoder; fields that are not set are its own."""
         chosen = {name: getattr(self, name) for name in _DECODER_FIELDS}
         return FrozenDecoderSettings(**{name: value for name, value in chosen.items() if value is not None})
@@ -109,13 +120,13 @@ class Linear(BaseModel):
     def settings(self, kind: TaskKind) -> dict[str, Any]:
         """Return the resolved settings as JSON values; those that a kind does not use are left out."""
         if not kind.is_classification:
-            return self.decoder().resolved()
+            return self.decoder_settings().resolved()
         return {"image_size": self.image_size, "strengths": list(self.strengths)}
 
     def varied(self, kind: TaskKind, label_fraction: float) -> tuple[str, ...]:
         """Return what differs between repetitions: for classification the subset alone."""
         if not kind.is_classification:
-            return self.decoder().varied(label_fraction)
+            return self.decoder_settings().varied(label_fraction)
         return () if label_fraction == 1 else ("label subset",)
 
     def shares_work(self, kind: TaskKind) -> bool:  # noqa: ARG002 (the interface)
@@ -132,7 +143,7 @@ class Linear(BaseModel):
         if not bench.cases.kind.is_classification:
             from medtransfer.protocols.frozen_decoder import fit_frozen_decoder
 
-            return fit_frozen_decoder(self.decoder(), bench, requests)
+            return fit_frozen_decoder(self.decoder_settings(), bench, requests)
         from medtransfer.protocols.fit_linear import fit_linear
 
         return fit_linear(self, bench, requests)

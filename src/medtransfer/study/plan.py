@@ -11,7 +11,7 @@ from medtransfer.core.fingerprints import fingerprint, hash_json
 from medtransfer.core.seeds import seed_from
 from medtransfer.metrics.declared_metrics import metrics
 from medtransfer.models.overlap import overlap
-from medtransfer.models.source_model import SourceModel
+from medtransfer.models.source_model import SourceModel, WeightsFile
 from medtransfer.protocols.transfer_protocol import TransferProtocol
 from medtransfer.store.records import TrialDescription
 from medtransfer.study.preparation import PreparedModel, PreparedTask
@@ -168,8 +168,19 @@ def _network_facts(model: SourceModel) -> dict[str, Any]:
             "rename": [list(pair) for pair in weights.rename],
             "drop": sorted(weights.drop),
             "gaps": sorted(gap.prefix for gap in weights.gaps),
+            **_later_rules(weights),
         }
     return facts
+
+
+def _later_rules(weights: WeightsFile) -> dict[str, Any]:
+    """Return the loading rules younger than the first fingerprints, those that differ from their default."""
+    plain = WeightsFile()
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name in ("containers", "strip", "scheme", "ignore", "adapt", "converter")
+        if (value := getattr(weights, name)) != getattr(plain, name)
+    }
 
 
 def _task_facts(task: PreparedTask) -> dict[str, Any]:

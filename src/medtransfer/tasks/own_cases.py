@@ -44,6 +44,8 @@ def finished_cases(
         DataError: If a file cannot be read or the split is incomplete.
     """
     frame = slices_of_images(name, root, frame, spec.slices, spec.class_ids)
+    if "volume_id" in frame.columns:
+        frame = frame.drop(columns="foreground", errors="ignore")  # said of the volume, not of a slice
     frame, patients_known = with_dicom_patients(frame, patients_given=spec.names_patients)
     strata = frame["stratum"].tolist() if "stratum" in frame.columns else None
     frame, split_source = complete_splits(name, frame, strata)

@@ -78,7 +78,11 @@ class OwnData(BaseModel):
     @field_validator("patient_pattern")
     @classmethod
     def _has_one_group(cls, pattern: str | None) -> str | None:
-        if pattern is not None and re.compile(pattern).groups != 1:
+        try:
+            groups = 1 if pattern is None else re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"expected an expression, got {pattern!r}: {error}") from error
+        if groups != 1:
             raise ValueError(f"expected an expression with one group, such as '^(P\\d+)_', got {pattern!r}")
         return pattern
 
@@ -113,6 +117,11 @@ class OwnData(BaseModel):
         masked = self.masks is not None or (self.columns is not None and self.columns.mask is not None)
         if masked and self.kind not in (None, TaskKind.SEGMENTATION):
             raise ValueError(f"masks need kind: segmentation, got kind: {self.kind}")
+        if masked and self.columns is not None and isinstance(self.columns.label, list):
+            raise ValueError(
+                "columns.label: expected one 0/1 column beside masks: whether the mask shows something, got "
+                f"{self.columns.label!r}"
+            )
         if self.kind is TaskKind.SEGMENTATION and not masked:
             raise ValueError("kind: segmentation needs 'masks' or a mask column")
         rules = (self.mask_values, self.mask_colours, self.mask_rule if self.mask_rule != "nonzero" else None)

@@ -58,10 +58,17 @@ class NamedImages:
             return []
         name = name.replace("\\", "/")
         direct = (Path(self.folder) / name).as_posix()
-        if (self.root / direct).exists():
+        if _exists(self.root / direct):
             return direct
         found = self.by_name.get(name, ())
         return found[0] if len(found) == 1 else list(found)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a text that is too long for a name
+        return False
 
 
 def bare_stem(name: str) -> str:

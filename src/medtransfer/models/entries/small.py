@@ -1,38 +1,17 @@
-"""The networks and pretrained weights known by name; a new model is one more record here."""
+"""Small networks whose weights fit anywhere: the ones to try things with."""
 
 from __future__ import annotations
 
-from medtransfer.models.source_model import (
-    HALF,
-    Architecture,
-    DeclaredGap,
-    InputContract,
-    Pretraining,
-    SourceModel,
-    WeightsFile,
+from medtransfer.models.entries.networks import (
+    IMAGENET,
+    MOBILENETV1,
+    PLUS_MINUS_ONE,
+    RESNET20,
+    SQUEEZENET,
 )
-
-MOBILENETV1 = Architecture(
-    name="mobilenetv1_100",
-    library="timm",
-    builder="mobilenetv1_100",
-    options=(("pad_type", "same"), ("bn_eps", 1e-3)),
-    trunk="blocks.4.0",
-)
-SQUEEZENET = Architecture(name="squeezenet1_1", library="torchvision", builder="squeezenet1_1")
-RESNET20 = Architecture(
-    name="resnet20", library="medtransfer", builder="medtransfer.models.architectures.resnet20:ResNet20"
-)
-
-ARCHITECTURES: tuple[tuple[Architecture, InputContract], ...] = (
-    (MOBILENETV1, InputContract(size=224, mean=HALF, std=HALF)),
-    (SQUEEZENET, InputContract(size=224)),
-    (RESNET20, InputContract(size=32)),
-)
-"""Every architecture and what it expects of its input, with random weights too."""
+from medtransfer.models.source_model import DeclaredGap, InputContract, Pretraining, SourceModel, WeightsFile
 
 _NOT_STATED = "not stated with the file; read the publisher's terms"
-_CONTRACTS = {architecture.name: contract for architecture, contract in ARCHITECTURES}
 
 MODELS: tuple[SourceModel, ...] = (
     SourceModel(
@@ -49,7 +28,7 @@ MODELS: tuple[SourceModel, ...] = (
             ),
         ),
         pretraining=Pretraining(objective="supervised", data=("imagenet-1k",), year=2017),
-        input=_CONTRACTS["mobilenetv1_100"],
+        input=PLUS_MINUS_ONE,
         licence=_NOT_STATED,
         citation="Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision "
         "Applications, 2017",
@@ -62,7 +41,7 @@ MODELS: tuple[SourceModel, ...] = (
             sha256="563a6bdaed4db04eaf7c51be8eaf2b0bec974ec30bbe5316fb42e0f935490161",
         ),
         pretraining=Pretraining(objective="supervised", data=("imagenet-1k",), year=2016),
-        input=_CONTRACTS["squeezenet1_1"],
+        input=IMAGENET,
         licence=_NOT_STATED,
         citation="Iandola et al., SqueezeNet: AlexNet-level accuracy with 50x fewer parameters, 2016",
     ),
@@ -74,9 +53,9 @@ MODELS: tuple[SourceModel, ...] = (
             sha256="dbe851a6235026239a72b0c67946a32138f42d31c0ac9a254174711cec3361f9",
         ),
         pretraining=Pretraining(objective="supervised", data=("cifar10",), year=2016),
-        input=_CONTRACTS["resnet20"],
+        input=InputContract(size=32),
         licence=_NOT_STATED,
         citation="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
     ),
 )
-"""Source models with weights; every architecture above also gives ``<name>.random``."""
+"""Weights that are at hand as small files, and what the examples use."""
