@@ -484,6 +484,7 @@ class TestListAndShow:
             assert "\nabout:\n" not in plain.out
             return
         assert shown["page"]["traps"] == list(task.page.traps)
+        assert "\npage: " not in plain.out
         for heading in ("about", "access", "layout", "split", "traps"):
             assert f"\n\n{heading}:\n  " in plain.out
         for line in task.page.layout.splitlines():
