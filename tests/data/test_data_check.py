@@ -193,3 +193,16 @@ def test_workers_find_what_one_process_finds(root: Path, monkeypatch: pytest.Mon
     cv2.imwrite(str(root / "copy.png"), COPIES["darker"](picture(4)))
     splits = ["train"] * 8 + ["val"] * 2 + ["test"] * 3
     assert checked(root, splits, workers=2).pairs == checked(root, splits).pairs != ()
+
+
+def test_every_exact_mirror_image_is_found(root: Path) -> None:
+    names = []
+    for number in range(20, 40):
+        for name, image in ((f"{number}.png", picture(number)), (f"{number}m.png", picture(number)[:, ::-1])):
+            cv2.imwrite(str(root / name), np.ascontiguousarray(image))
+            names.append(name)
+    splits = ["test" if name.endswith("m.png") else "train" for name in names]
+    cases = table(root, [*names, "00.png"], [*splits, "val"])
+    found = check_data(cases, None, CheckOptions()).pairs
+    mirrored = {(names[pair.first], names[pair.second]) for pair in found if pair.mirrored}
+    assert mirrored >= {(f"{number}.png", f"{number}m.png") for number in range(20, 40)}

@@ -271,6 +271,22 @@ class TestLabelsOfMasks:
         assert not {"empty-mask", "unexpected-mask"} & set(problems(cases))
 
 
+def test_labels_of_single_slices_are_compared_with_their_masks(tmp_path: Path) -> None:
+    rows = []
+    for series in range(3):
+        write_series(tmp_path, f"s{series}", f"P{series}", ["0.dcm", "1.dcm", "2.dcm"])
+        for number in range(3):
+            mask = np.eye(9, 8, dtype=np.uint8) * (255 * (number == 1))
+            write_picture(tmp_path / f"s{series}" / f"{number}.png", mask)
+            ill = (number == 1) != (series == number == 2)
+            rows.append(f"s{series}/{number}.dcm,s{series}/{number}.png,{ill:d}")
+    write_table(tmp_path, "file,outline,ill", *rows)
+    names = {"image": "file", "mask": "outline", "label": "ill"}
+    cases = cases_of(tmp_path, kind="segmentation", manifest="list.csv", columns=names)
+    assert cases.has_volumes
+    assert problems(cases)["empty-mask"] == "1 that disagree: s2/2.dcm"
+
+
 def test_a_list_of_labels_beside_masks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"columns\.label"):
         cases_of(

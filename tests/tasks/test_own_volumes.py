@@ -214,14 +214,16 @@ class TestSeriesPerRow:
         assert column(cases, "patient_id")["s3/1.dcm"] == "W1"
         assert whole(cases, "patient_id")
 
-    def test_a_folder_without_patients_makes_no_patient_of_its_own(self, root: Path) -> None:
+    def test_the_files_of_a_folder_without_patients_stay_together(self, root: Path) -> None:
+        write_series(root, "s1/second", "", ["9.dcm"])
         for path in root.rglob("*.dcm"):
             dataset = pydicom.dcmread(path)
             dataset.PatientID = ""
             dataset.save_as(path)
         cases = cases_of(root, **listed(image="series"))
         assert not cases.patients_known
-        assert column(cases, "patient_id") == column(cases, "volume_id")
+        assert column(cases, "patient_id") == {case: case.split("/")[0] for case in cases.frame["case_id"]}
+        assert whole(cases, "patient_id")
 
     def test_a_picture_is_no_mask_of_a_folder(self, root: Path) -> None:
         write_picture(root / "m.png", np.eye(9, 8, dtype=np.uint8))
@@ -242,6 +244,30 @@ class TestSeriesPerRow:
     def test_a_file_of_a_folder_that_has_a_row_too_is_named_twice(self, root: Path) -> None:
         write_table(root, "series,finding", "s0,a", "s0/1.dcm,b", "s1,a", "s2,b", "s3,b")
         assert "'s0/1.dcm'" in refusal(root, **listed(image="series"))
+
+    @pytest.mark.parametrize(("fold", "divided"), [("train", False), ("test", True)])
+    def test_one_patient_under_two_names_may_not_be_divided(
+        self, root: Path, fold: str, divided: bool
+    ) -> None:
+        write_series(root, "s1", "P0", ["2.dcm", "1.dcm", "sub/0.dcm"])
+        folds = ("train", fold, "test", "val", "test")
+        rows = [f"s{n},{'ab'[n % 2]},W{n},{folds[n]}" for n in range(5)]
+        write_table(root, "series,finding,who,fold", *rows)
+        cases = cases_of(root, **listed(image="series", patient="who", split="fold"))
+        assert column(cases, "patient_id")["s1/1.dcm"] == "W1"
+        found = [problem for problem in audit_cases(cases) if problem.what == "patient-overlap"]
+        assert len(found) == divided
+        if divided:
+            assert found[0].where == "PatientID in the DICOM headers"
+            assert found[0].found == "1 patients in several: P0"
+
+    def test_a_patient_the_header_names_is_told_once(self, root: Path) -> None:
+        write_series(root, "s1", "P0", ["2.dcm", "1.dcm", "sub/0.dcm"])
+        folds = ("train", "test", "test", "val", "test")
+        write_table(root, "series,finding,fold", *(f"s{n},{'ab'[n % 2]},{folds[n]}" for n in range(5)))
+        cases = cases_of(root, **listed(image="series", split="fold"))
+        (problem,) = [problem for problem in audit_cases(cases) if problem.what == "patient-overlap"]
+        assert problem.found == "1 in both: P0"
 
     def test_a_directory_file_means_what_it_refers_to(self, root: Path) -> None:
         write_directory(root / "s0", [["2.dcm"], ["sub", "0.dcm"]])

@@ -73,6 +73,13 @@ class TestWriting:
             write_sample(task, tmp_path / "data")
         assert content_below(tmp_path / "data") == before != {}
 
+    def test_a_sample_never_takes_the_place_of_data_under_another_name(self, tmp_path: Path) -> None:
+        (tmp_path / "LITS17").mkdir()
+        (tmp_path / "LITS17" / "volume-0.nii").write_bytes(b"real")
+        with pytest.raises(DataError, match=r"task 'lits': expected no data of it in .*LITS17"):
+            write_sample(lits, tmp_path)
+        assert locate_task(lits, tmp_path) == tmp_path / "LITS17"
+
     def test_a_sample_of_another_data_set_is_never_overwritten(self, tmp_path: Path) -> None:
         write_sample(lits, tmp_path)
         (tmp_path / "lits").rename(tmp_path / "brats")

@@ -249,12 +249,13 @@ def _contradictions(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[P
     """Yield masks that say another thing than the label of their image."""
     if "foreground" not in cases.frame.columns:
         return
-    wanted = cases.frame["foreground"].to_numpy(dtype=bool)
+    column = cases.frame["foreground"]
+    known, wanted = column.notna().to_numpy(), column.eq(True).to_numpy()  # noqa: FBT003 - a value
     shown = np.array([bool(entry.class_ids) or bool(entry.bad_masks) for entry in facts])
     names = cases.frame["case_id"].astype(str).to_numpy()
     for what, rows, expected in (
-        ("empty-mask", wanted & ~shown, "foreground where the label says there is some"),
-        ("unexpected-mask", ~wanted & shown, "an empty mask where the label says there is none"),
+        ("empty-mask", known & wanted & ~shown, "foreground where the label says there is some"),
+        ("unexpected-mask", known & ~wanted & shown, "an empty mask where the label says there is none"),
     ):
         if rows.any():
             found = f"{int(rows.sum())} that disagree: {_named(names[rows])}"

@@ -35,7 +35,7 @@ class CaseTable:
       wins), and, where a field of view exists, ``field_of_view``, a locator.
 
     Where the label of a segmented image says so, ``foreground`` holds whether its mask must show
-    something.
+    something; None where it is not known.
 
     Where cases are slices, ``volume_id`` names the volume (scan, exam) of each; a volume belongs to
     one patient.

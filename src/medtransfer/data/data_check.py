@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from medtransfer.core.problems import Problem
 from medtransfer.core.progress import Progress, no_progress
@@ -306,11 +307,12 @@ def _repeats(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[Problem]
 
 def _complaints(cases: CaseTable, facts: Sequence[PixelFacts]) -> Iterator[Complaint]:
     """Yield the cases behind what was seen in single images and masks."""
-    wanted = cases.frame.get("foreground")
+    column = cases.frame.get("foreground", pd.Series([None] * len(facts), dtype=object))
+    wanted = [None if pd.isna(value) else bool(value) for value in column]
     for row, entry in enumerate(facts):
         if entry.constant and cases.has_volumes:
             continue
-        for what, text in _faults(entry, None if wanted is None else bool(wanted.iloc[row])):
+        for what, text in _faults(entry, wanted[row]):
             yield Complaint(what, text, (row,))
     yield from _exact_pairs(cases, facts)
 

@@ -19,7 +19,7 @@ from medtransfer.data.case_table import SPLITS, CaseTable
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.image_source import ImageSource
 from medtransfer.data.locators import volume_of
-from medtransfer.data.perceptual_hashes import close_pairs, perceptual_hash, perceptual_hash_of_file
+from medtransfer.data.perceptual_hashes import close_pairs, perceptual_hash, perceptual_hashes_of_file
 from medtransfer.data.worker_pool import parts_of, worker_pool
 
 MOST_BITS: Final = 8
@@ -35,8 +35,6 @@ _IMAGES_PER_JOB: Final = 32
 _SIDE: Final = 64
 _COARSE: Final = 2.0
 """Standard deviation in pixels of what counts as coarse: the shape of a chest or an eye, which all share."""
-_MIRROR: Final = 0x5555555555555555
-"""Bits of odd horizontal frequency: mirroring an image turns exactly their signs around."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def find_near_duplicates(
     Raises:
         DataError: If a worker process dies.
     """
-    hashes: dict[int, int] = {}
+    hashes: dict[int, tuple[int, int]] = {}
     images = [str(image) for image in cases.frame["image"].iloc[list(rows)]]
     for row, value in zip(rows, _hash_all(cases.source, images, workers), strict=True):
         hashes[row] = value
@@ -81,9 +79,9 @@ def find_near_duplicates(
     members = {name: [row for row in rows if split[row] == name] for name in SPLITS}
     candidates: dict[tuple[int, int, bool], int] = {}
     for one, two in combinations(SPLITS, 2):
-        left = [hashes[row] for row in members[one]]
+        left = [hashes[row][0] for row in members[one]]
         for mirrored in (False, True):
-            right = [hashes[row] ^ (_MIRROR if mirrored else 0) for row in members[two]]
+            right = [hashes[row][mirrored] for row in members[two]]
             for i, j, bits in close_pairs(left, right, MOST_BITS):
                 candidates[members[one][i], members[two][j], mirrored] = bits
     ordered = sorted(candidates.items(), key=lambda item: (item[1], item[0]))
@@ -94,7 +92,7 @@ def find_near_duplicates(
     return found, max(0, len(ordered) - MOST_CONFIRMED)
 
 
-def _hash_all(source: ImageSource, images: Sequence[str], workers: int) -> Iterator[int]:
+def _hash_all(source: ImageSource, images: Sequence[str], workers: int) -> Iterator[tuple[int, int]]:
     if workers <= 1 or len(images) < _FEWEST_FOR_WORKERS:
         yield from (_hash(source, image) for image in images)
         return
@@ -111,14 +109,16 @@ def _hash_all(source: ImageSource, images: Sequence[str], workers: int) -> Itera
         pool.shutdown(cancel_futures=True)
 
 
-def _hash_part(source: ImageSource, images: Sequence[str]) -> list[int]:
+def _hash_part(source: ImageSource, images: Sequence[str]) -> list[tuple[int, int]]:
     return [_hash(source, image) for image in images]
 
 
-def _hash(source: ImageSource, locator: str) -> int:
+def _hash(source: ImageSource, locator: str) -> tuple[int, int]:
+    """Return the hashes of an image and of its mirror image."""
     if isinstance(source, FileSource) and source.is_plain_picture(locator):
-        return perceptual_hash_of_file(source.root / locator)
-    return perceptual_hash(source.read_image(locator))
+        return perceptual_hashes_of_file(source.root / locator)
+    image = source.read_image(locator)
+    return perceptual_hash(image), perceptual_hash(image[:, ::-1].copy())
 
 
 def _confirmed(cases: CaseTable, key: tuple[int, int, bool], bits: int) -> ClosePair:

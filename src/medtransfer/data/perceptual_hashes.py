@@ -48,7 +48,21 @@ def perceptual_hash_of_file(path: Path) -> int:
         BadImageError: If the file is missing, cannot be decoded, or changes while it is read.
         DataError: If the cache folder cannot be used.
     """
-    return int(_hashes.recall(path), 16)
+    return perceptual_hashes_of_file(path)[0]
+
+
+def perceptual_hashes_of_file(path: Path) -> tuple[int, int]:
+    """Return the perceptual hashes of a picture file and of its mirror image, remembered together.
+
+    Args:
+        path: Image file.
+
+    Raises:
+        BadImageError: If the file is missing, cannot be decoded, or changes while it is read.
+        DataError: If the cache folder cannot be used.
+    """
+    plain, mirrored = _hashes.recall(path).split()
+    return int(plain, 16), int(mirrored, 16)
 
 
 def close_pairs(left: Sequence[int], right: Sequence[int], most_bits: int) -> list[tuple[int, int, int]]:
@@ -160,7 +174,8 @@ def _check_bits(most_bits: int) -> None:
 def _hash_text(path: Path) -> str:
     from medtransfer.data.readers import read_image
 
-    return f"{perceptual_hash(read_image(path)):016x}"
+    pixels = read_image(path)
+    return f"{perceptual_hash(pixels):016x} {perceptual_hash(pixels[:, ::-1].copy()):016x}"
 
 
-_hashes: Final = FileMemory("phash-1", _hash_text)
+_hashes: Final = FileMemory("phash-2", _hash_text)

@@ -44,8 +44,6 @@ def finished_cases(
         DataError: If a file cannot be read or the split is incomplete.
     """
     frame = slices_of_images(name, root, frame, spec.slices, spec.class_ids)
-    if "volume_id" in frame.columns:
-        frame = frame.drop(columns="foreground", errors="ignore")  # said of the volume, not of a slice
     frame, patients_known = with_dicom_patients(frame, patients_given=spec.names_patients)
     strata = frame["stratum"].tolist() if "stratum" in frame.columns else None
     frame, split_source = complete_splits(name, frame, strata)
@@ -58,7 +56,7 @@ def finished_cases(
             source=FileSource(root, mask_rule, intensity=spec.shown_as, plane=spec.slices),
             split_source=split_source,
             patients_known=patients_known,
-            opening_problems=(*problems, *divided_patients(frame)),
+            opening_problems=(*problems, *(divided_patients(frame) if spec.names_patients else ())),
         )
     except DataError as error:
         raise DataError(f"task {name!r}: {error}") from error

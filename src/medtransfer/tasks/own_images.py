@@ -139,7 +139,8 @@ def with_dicom_patients(frame: pd.DataFrame, *, patients_given: bool) -> tuple[p
     if known and not patients_given:
         frame = frame.assign(patient_id=named)
     elif not known and "volume_id" in frame.columns:
-        frame = frame.assign(patient_id=frame["volume_id"])
+        alone = frame["patient_id"] == frame["case_id"]  # the files of a folder or directory stay together
+        frame = frame.assign(patient_id=frame["patient_id"].where(~alone, frame["volume_id"]))
     return frame, known
 
 
@@ -211,11 +212,8 @@ def _expanded(
 def _files(name: str, row: dict[str, Any], files: list[str]) -> list[dict[str, Any]]:
     if not files:
         raise DataError(f"task {name!r}: {row['image']}: expected DICOM files, got none. Correct the path.")
-    whole = row["patient_id"] == row["case_id"]
-    return [
-        row | {"case_id": file, "image": file, "dicom": True} | ({"patient_id": file} if whole else {})
-        for file in files
-    ]
+    cut = {"foreground": None} if "foreground" in row and len(files) > 1 else {}
+    return [row | {"case_id": file, "image": file, "dicom": True} | cut for file in files]
 
 
 def _with_segments(
@@ -279,6 +277,8 @@ def _nifti_slices(name: str, root: Path, row: dict[str, Any], plane: Plane) -> l
         }
         if masks:
             cut["mask"] = tuple(slice_locator(mask, index) for mask in masks)
+        if "foreground" in row and count > 1:
+            cut["foreground"] = None  # said of the volume, not of a slice
         rows.append(row | cut)
     return rows
 

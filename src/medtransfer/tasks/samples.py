@@ -43,6 +43,13 @@ def write_sample(task: TargetTask, data_folder: Path) -> Path:
         raise UsageError(f"task {task.name!r}: expected a data set that is downloaded, got generated images.")
     root = data_folder / task.folders[0]
     family = task.family or task.name
+    places = [data_folder / name for name in task.folders[1:]]
+    others = [place for place in places if place.exists() and not _below(place, root)]
+    if others:
+        raise DataError(
+            f"task {task.name!r}: expected no data of it in {data_folder}, got {others[0]}. A sample beside it would "
+            "be read in its place: choose another folder."
+        )
     if root.exists():
         if sample_family(root) != family:
             raise DataError(
@@ -110,6 +117,11 @@ def _files_of(root: Path) -> dict[str, str]:
         name: path for name, path in paths.items() if name != MARKER and not name.startswith(f"{FOLDER}/")
     }
     return {name: hash_file(path) for name, path in kept.items()}
+
+
+def _below(other: Path, root: Path) -> bool:
+    """Return whether one of two places lies in the other, as the levels of one data set do."""
+    return other in root.parents or root in other.parents
 
 
 def _remove(root: Path) -> None:
