@@ -219,6 +219,22 @@ class TestSeries:
         stored = pydicom.dcmread(root / "1.dcm").pixel_array.astype(float)
         np.testing.assert_allclose(shown, np.clip((stored - low) / (high - low) * 255, 0, 255), atol=0.51)
 
+    def test_a_volume_range_is_part_of_the_hash_of_every_slice(self, root: Path) -> None:
+        measured, windowed = (
+            FileSource(root, intensity=VolumeRange()),
+            FileSource(root, intensity=Window(0, 9)),
+        )
+        before = measured.content_hash("1.dcm"), windowed.content_hash("1.dcm")
+        dataset = pydicom.dcmread(root / "0.dcm")
+        dataset.PixelData = bytes(len(dataset.PixelData))
+        dataset.save_as(root / "0.dcm")
+        assert measured.content_hash("1.dcm") != before[0]
+        assert windowed.content_hash("1.dcm") == before[1]
+        write_dicom(root / "other.dcm", drawn(9), {"SeriesInstanceUID": "9.9"})
+        again = measured.content_hash("1.dcm")
+        (root / "other.dcm").unlink()
+        assert measured.content_hash("1.dcm") == again
+
     def test_channels_are_stacked_in_order(self, root: Path) -> None:
         source = FileSource(root, intensity=Window(0, 20000))
         stacked = source.read_image(channels_locator("1.dcm", "2.dcm", "0.dcm"))

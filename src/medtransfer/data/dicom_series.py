@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from medtransfer.core.errors import BadImageError
+from medtransfer.core.fingerprints import hash_json
+from medtransfer.data.content_hashes import content_hash_of_file
 from medtransfer.data.dicom_headers import (
     DicomHeader,
     dicom_errors,
@@ -133,6 +135,22 @@ def series_range(path: Path, name: str, measure: VolumeRange) -> tuple[float, fl
     """
     uid = read_dicom_header(path.parent, path.name).series_uid
     return _series_range(path.parent, uid or path.name, _stamps(path.parent), measure, name)
+
+
+def series_hash(path: Path) -> str:
+    """Return a digest of all files whose values :func:`series_range` measures for a file.
+
+    Raises:
+        BadImageError: If a file of the series cannot be read.
+    """
+    uid = read_dicom_header(path.parent, path.name).series_uid
+    return _series_hash(path.parent, uid or path.name, _stamps(path.parent))
+
+
+@lru_cache(maxsize=64)
+def _series_hash(folder: Path, uid: str, stamps: tuple[tuple[str, int, int], ...]) -> str:
+    files = [file for file, _, _ in stamps if (read_dicom_header(folder, file).series_uid or file) == uid]
+    return hash_json([content_hash_of_file(folder / file) for file in files])
 
 
 @lru_cache(maxsize=64)

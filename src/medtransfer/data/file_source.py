@@ -167,6 +167,12 @@ class FileSource:
         )
         return to_grey_levels(values, low, high)
 
+    def _measured_on(self, locator: str) -> dict[str, Any]:
+        """Return the digests of the DICOM series whose range decides how the files of a locator look."""
+        files = locators.files_of(locator)
+        found = [_digest_of_series(path_inside(self.root, file), file) for file in files]
+        return {"series": found} if any(found) else {}
+
     def _table(self, locator: str) -> RunLengthTable:
         if self.run_lengths is None:
             raise BadImageError(f"{locator!r}: expected a table of run lengths, got none declared.")
@@ -174,10 +180,23 @@ class FileSource:
 
     def _with_display(self, digest: str, locator: str) -> str:
         """Return a digest that also changes with how values are shown, where that is stated."""
-        shown = {} if self.intensity is None else {type(self.intensity).__name__: asdict(self.intensity)}
+        shown: dict[str, Any] = {}
+        if self.intensity is not None:
+            shown[type(self.intensity).__name__] = asdict(self.intensity)
+        if isinstance(self.intensity, VolumeRange):
+            shown |= self._measured_on(locator)
         if self.plane != "axial" and locators.SLICE in locator:
             shown["plane"] = {"cut": self.plane}
         return hash_json([digest, shown]) if shown else digest
+
+
+def _digest_of_series(path: Path, name: str) -> str | None:
+    """Return the digest of the series a DICOM file belongs to; None for other files."""
+    if not is_dicom(_start_of(path, name)):
+        return None
+    from medtransfer.data.dicom_series import series_hash
+
+    return series_hash(path)
 
 
 def with_mask_rule(digest: str, rule: MaskRule) -> str:
