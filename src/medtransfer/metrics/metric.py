@@ -89,6 +89,8 @@ class Metric:
     """From predictions of a supported kind and weights (B, N), float64, to values by class."""
     needs: Literal["", "volumes", "field-of-view"] = ""
     """What a case table must hold besides images and labels."""
+    equivalence_margin: float = 0.01
+    """Difference below which two models count as equivalent where the task does not say otherwise."""
 
     @property
     def sign(self) -> int:

@@ -58,6 +58,12 @@ class ReportTask:
         return self.metrics[0]
 
     @property
+    def equivalence_margin(self) -> float:
+        """Difference of the primary metric that counts as equivalent: the task's, else the metric's."""
+        declared = self.facts.get("equivalence_margin")
+        return self.primary.equivalence_margin if declared is None else float(declared)
+
+    @property
     def phantom(self) -> bool:
         """Whether its images are generated."""
         return bool(self.facts.get("phantom", False))
@@ -121,7 +127,10 @@ def read_models(records: Iterable[Record]) -> tuple[ReportModel, ...]:
     names = [one_line(hide_places(record.description.model)) for record in firsts.values()]
     hashes = [short_hash(str(fact(record, "weights_hash", ""))) for record in firsts.values()]
     labels = _distinct(_distinct(names, [f" [{digest}]" for digest in hashes]))
-    facts = ("weights_hash", "pretraining", "architecture")
+    facts = (
+        *("weights_hash", "pretraining", "architecture"),
+        *("model_licence", "model_citation", "model_note"),
+    )
     return tuple(
         ReportModel(key, label, {name: fact(record, name) for name in facts})
         for label, (key, record) in zip(labels, firsts.items(), strict=True)

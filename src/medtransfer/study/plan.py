@@ -202,6 +202,7 @@ def _task_facts(task: PreparedTask) -> dict[str, Any]:
         "patients_known": cases.patients_known,
         "accepted": [problem.as_json() for problem in task.accepted],
         "data_hash": task.data_hash,
+        "equivalence_margin": record.equivalence_margin,
         "caution": record.caution,
         "phantom": record.phantom,
         "licence": record.licence,
@@ -222,4 +223,7 @@ def _pair_facts(task: PreparedTask, model: PreparedModel) -> dict[str, Any]:
             "year": pretraining.year,
         },
         "architecture": model.model.architecture.name,
+        "model_licence": model.model.licence,
+        "model_citation": model.model.citation,
+        "model_note": model.model.note,
     }

@@ -23,6 +23,8 @@ class Axis:
     """Whether equal distances are equal factors."""
     downwards: bool = False
     """Whether small numbers are at the top."""
+    limits: tuple[float, float] | None = None
+    """First and last value that are shown; None leaves it to the drawing."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Series:
     """Number of the colour."""
     symbol: int = 0
     """Number of the sign."""
-    draw: Literal["runs", "estimate", "line"] = "runs"
-    """``runs``: small points; ``estimate``: large points with intervals; ``line``: a thin line."""
+    draw: Literal["runs", "estimate", "line", "rule", "band"] = "runs"
+    """``runs``: small points; ``estimate``: large points with intervals; ``line``: a thin line; ``rule``: a
+    thick line, for bars that join things; ``band``: the area between ``low`` and ``high`` over ``x``."""
     texts: tuple[str, ...] = ()
     """What to say about each point."""
     low: tuple[float | None, ...] = ()

@@ -1,11 +1,11 @@
-"""Charts as PNG pictures for Markdown, drawn by matplotlib without any global state."""
+"""Charts as PNG, SVG or PDF pictures, drawn by matplotlib without any global state."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib import font_manager
@@ -31,6 +31,8 @@ _STYLE: Any = {
     "grid.color": "#e3e6ea",
     "axes.edgecolor": "#8a9099",
     "svg.hashsalt": "medtransfer",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
 }
 _WIDTH_IN, _DPI, _PIXELS_PER_IN = 9.0, 150, 96
 
@@ -42,16 +44,32 @@ def draw_png(chart: Chart, texts: Mapping[str, str] | None = None) -> bytes:
         chart: What to draw.
         texts: What the picture says of itself, by key.
     """
+    return _drawn(chart, "png", {"Software": None, **(texts or {})}, titled=True)
+
+
+def draw_vector(chart: Chart, kind: Literal["svg", "pdf"]) -> bytes:
+    """Return a chart as SVG or PDF for a paper, without title; the same chart gives the same bytes.
+
+    Args:
+        chart: What to draw.
+        kind: Format. Text stays text in both.
+    """
+    undated = {"Date": None} if kind == "svg" else {"CreationDate": None}
+    return _drawn(chart, kind, undated, titled=False)
+
+
+def _drawn(chart: Chart, kind: str, metadata: Mapping[str, str | None], *, titled: bool) -> bytes:
     with mpl.rc_context(rc=_STYLE):
         figure = Figure(figsize=(_WIDTH_IN, chart.height / _PIXELS_PER_IN), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(1, len(chart.panels), squeeze=False)[0]
         for panel, place in zip(chart.panels, axes, strict=True):
             _draw_panel(place, panel)
-        figure.suptitle(drawable(chart.title), fontsize=11, x=0.01, ha="left", fontweight="bold")
+        if titled:
+            figure.suptitle(drawable(chart.title), fontsize=11, x=0.01, ha="left", fontweight="bold")
         _draw_legend(figure, chart)
         buffer = BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None, **(texts or {})})
+        figure.savefig(buffer, format=kind, metadata=dict(metadata))
     return buffer.getvalue()
 
 
@@ -76,10 +94,16 @@ def _draw_panel(place: Axes, panel: ChartPanel) -> None:
 def _draw_series(place: Axes, series: Series, order: int) -> None:
     colour = LIGHT_PALETTE[series.colour % len(LIGHT_PALETTE)]
     y = [float("nan") if value is None else value for value in series.y]
-    if series.draw == "line":
+    if series.draw in ("line", "rule"):
+        width = 0.9 if series.draw == "line" else 3.4
         place.plot(
-            series.x, y, color=colour, lw=0.9, ls="--" if series.dashed else "-", alpha=0.8, zorder=order
+            series.x, y, color=colour, lw=width, ls="--" if series.dashed else "-", alpha=0.8, zorder=order
         )
+        return
+    if series.draw == "band":
+        low = [float("nan") if value is None else value for value in series.low]
+        high = [float("nan") if value is None else value for value in series.high]
+        place.fill_between(series.x, low, high, color=colour, alpha=0.18, lw=0, zorder=order)
         return
     large = series.draw == "estimate"
     if large:
@@ -112,6 +136,8 @@ def _set_axis(place: Axes, which: str, axis: Axis) -> None:
     set_label(drawable(axis.title))
     if axis.logarithmic:
         set_scale("log")
+    if axis.limits is not None:
+        getattr(place, f"set_{which}lim")(*axis.limits)
     if axis.ticks:
         places, labels = [at for at, _ in axis.ticks], [drawable(label) for _, label in axis.ticks]
         getattr(place, f"set_{which}ticks")(places, labels)
@@ -139,7 +165,7 @@ def _draw_legend(figure: Figure, chart: Chart) -> None:
 
 def _handle(series: Series) -> Line2D:
     colour = LIGHT_PALETTE[series.colour % len(LIGHT_PALETTE)]
-    if series.draw == "line":
+    if series.draw in ("line", "rule", "band"):
         return Line2D([], [], color=colour, lw=1.5)
     return Line2D(
         [],

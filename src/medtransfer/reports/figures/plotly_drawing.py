@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
+from math import log10
 from typing import Any
 
 from medtransfer.reports.figures.chart import LIGHT_PALETTE, Axis, Chart, ChartPanel, Series
@@ -70,9 +71,12 @@ def _trace(series: Series) -> dict[str, Any]:
         trace |= {"text": [text(line) for line in series.texts], "hoverinfo": "text"}
     else:
         trace |= {"hoverinfo": "skip"}
-    if series.draw == "line":
-        line = {"color": colour, "width": 1.2, "dash": "dash" if series.dashed else "solid"}
+    if series.draw in ("line", "rule"):
+        width = 1.2 if series.draw == "line" else 4.5
+        line = {"color": colour, "width": width, "dash": "dash" if series.dashed else "solid"}
         return trace | {"mode": "lines", "line": line, "opacity": 0.8}
+    if series.draw == "band":
+        return trace | _band(series, colour)
     symbol = _SYMBOLS[series.symbol % len(_SYMBOLS)] + ("-open" if series.hollow else "")
     large = series.draw == "estimate"
     outline = {"width": 1.6 if large else 0.8, "color": colour if large else _GROUND}
@@ -80,6 +84,24 @@ def _trace(series: Series) -> dict[str, Any]:
     trace |= {"mode": "markers", "marker": marker}
     trace["meta"]["outlined"] = not large
     return trace | (_error_bars(series, colour) if large else {})
+
+
+def _band(series: Series, colour: str) -> dict[str, Any]:
+    """Return the outline of a band, walked there along its upper end and back along its lower one."""
+    ends = [
+        (x, low, high)
+        for x, low, high in zip(series.x, series.low, series.high, strict=True)
+        if low is not None and high is not None
+    ]
+    return {
+        "x": [x for x, _, _ in ends] + [x for x, _, _ in reversed(ends)],
+        "y": [high for _, _, high in ends] + [low for _, low, _ in reversed(ends)],
+        "mode": "lines",
+        "line": {"color": colour, "width": 0},
+        "fill": "toself",
+        "opacity": 0.4,
+        "hoverinfo": "skip",
+    }
 
 
 def _error_bars(series: Series, colour: str) -> dict[str, Any]:
@@ -105,6 +127,8 @@ def _axis(axis: Axis) -> dict[str, Any]:
         "zeroline": False,
         "type": "log" if axis.logarithmic else "linear",
     }
+    if axis.limits is not None:
+        drawn["range"] = [log10(end) for end in axis.limits] if axis.logarithmic else list(axis.limits)
     if axis.ticks:
         drawn |= {
             "tickmode": "array",

@@ -21,6 +21,10 @@ class TableCell:
     """Signs explained in the legend, such as †."""
     tone: Tone = "plain"
     """How it stands out."""
+    value: float | None = None
+    """Number a reader may sort by; None sorts last."""
+    link: str = ""
+    """Relative address of the page that says more; empty for none. Only pages follow it."""
 
 
 @dataclass(frozen=True)
