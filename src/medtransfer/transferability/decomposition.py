@@ -1,0 +1,118 @@
+"""The spectrum of a feature matrix, computed once for all classes and all scores that need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from medtransfer.core.errors import ShapeError
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """What LogME and ridge need of features F: ``F = U diag(s) V'`` without its null directions.
+
+    Only one of the two sets of directions is kept, the one of the smaller side; the other follows.
+    """
+
+    energies: FloatArray
+    """Squared singular values ``l = s²``, shape (K,), falling, all positive."""
+    directions: FloatArray
+    """``V`` (D, K) when there are at least as many cases as features, else ``U`` (N, K)."""
+    of_features: bool
+    """Whether the directions are those of the features."""
+    cases: int
+    """N."""
+    features: int
+    """D."""
+
+    def projections(self, features: FloatArray, targets: FloatArray) -> FloatArray:
+        """Return the squared lengths of targets along the left singular vectors, ``(U' t)²``.
+
+        Args:
+            features: F, shape (N, D), the same as was decomposed.
+            targets: One target per column, shape (N, C).
+
+        Returns:
+            Shape (K, C).
+        """
+        if not self.of_features:
+            return np.square(self.directions.T @ targets)
+        along = self.directions.T @ (features.T @ targets)
+        return np.square(along) / self.energies[:, None]
+
+
+def decompose(features: npt.NDArray[np.floating]) -> Decomposition:
+    """Return the decomposition of features through the smaller of their two Gram matrices.
+
+    Eigenvalues below what rounding leaves of the largest are null directions: their share of a
+    target belongs to the residual.
+
+    Args:
+        features: F, shape (N, D), finite, not all zero.
+
+    Raises:
+        ShapeError: If there is no case or no feature, or a value is not finite, or all are zero.
+    """
+    table = checked_features(features)
+    cases, columns = table.shape
+    of_features = cases >= columns
+    gram = table.T @ table if of_features else table @ table.T
+    energies, directions = linalg.eigh(gram, overwrite_a=True, check_finite=False, driver="evd")
+    smallest = max(cases, columns) * np.finfo(np.float64).eps * max(float(energies[-1]), 0.0)
+    kept = energies > smallest
+    if not kept.any():
+        raise ShapeError("features: expected a value other than zero, got zeros only. Check the network.")
+    return Decomposition(
+        energies=np.ascontiguousarray(energies[kept][::-1]),
+        directions=np.ascontiguousarray(directions[:, kept][:, ::-1]),
+        of_features=of_features,
+        cases=cases,
+        features=columns,
+    )
+
+
+def checked_features(features: npt.NDArray[np.floating]) -> FloatArray:
+    """Return features as float64, refused where no score could mean anything.
+
+    Raises:
+        ShapeError: If they are not a finite matrix with a case and a feature.
+    """
+    table = np.asarray(features, dtype=np.float64)
+    if table.ndim != 2 or 0 in table.shape:
+        raise ShapeError(f"features: expected shape (cases, features), got {table.shape}.")
+    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
+    if len(bad):
+        raise ShapeError(
+            f"features: expected finite values, got NaN or infinity in {len(bad)} of {len(table)} cases, "
+            f"first in row {bad[0]}. Check the network and its weights."
+        )
+    return table
+
+
+def one_hot(labels: npt.NDArray[np.integer], cases: int) -> FloatArray:
+    """Return one column per class that occurs, in the order of the class numbers, shape (N, C).
+
+    Args:
+        labels: Class numbers, shape (N,), or a matrix of zeros and ones, shape (N, C), for labels that do
+            not exclude each other; columns without both values are left out.
+        cases: N.
+
+    Raises:
+        ShapeError: If labels and cases disagree, or a matrix holds other values.
+    """
+    given = np.asarray(labels)
+    if given.shape[:1] != (cases,) or given.ndim not in (1, 2):
+        raise ShapeError(f"labels: expected one row for each of {cases} cases, got shape {given.shape}.")
+    if given.ndim == 2:
+        if not np.isin(given, (0, 1)).all():
+            raise ShapeError("labels: expected zeros and ones, got other values.")
+        shares = given.mean(axis=0)
+        return np.asarray(given[:, (shares > 0) & (shares < 1)], dtype=np.float64)
+    classes = np.unique(given)
+    return np.asarray(given[:, None] == classes, dtype=np.float64)
