@@ -86,6 +86,7 @@ def test_preset_of_study_a_for_labels() -> None:
             "brightness": 0.0,
             "contrast": 0.0,
         },
+        "ten_crops": True,
     }
 
 
@@ -133,8 +134,11 @@ def test_settings_are_json_and_tell_every_difference() -> None:
         "image_size": 99,
     }
     changed |= {"precision": "bf16-mixed", "mask_loss": "bce", "batch_dice": True, "augmentation": "none"}
-    changed |= {"preset": "studyA-seg", "decoder": "upernet", "decoder_channels": (9,)}
-    assert set(changed) == set(Finetune.model_fields)
+    changed |= {"preset": "studyA-seg", "decoder": "upernet", "decoder_channels": (9,), "micro_batch": 2}
+    changed |= {"learning_rates": (3e-4, 1e-3), "layer_decay": 0.7, "train_last": 1, "average_decay": 0.9}
+    changed |= {"pixel_weights": (1.0, 2.0), "epoch_factor": 0.9}
+    assert set(changed) | {"ten_crops"} == set(Finetune.model_fields)
+    assert Finetune(ten_crops=True).settings(TaskKind.BINARY) != Finetune().settings(TaskKind.BINARY)
     for name, value in changed.items():
         assert Finetune(**{name: value}).settings(SEGMENTATION) != Finetune().settings(SEGMENTATION), name
 
@@ -148,6 +152,14 @@ def test_settings_are_json_and_tell_every_difference() -> None:
         {"image_size": 96.0},
         {"learning_rate": -1.0},
         {"preset": "studyZ"},
+        {"learning_rates": [1e-4, 1e-3]},
+        {"learning_rates": [3e-4, 3e-4]},
+        {"learning_rates": [3e-4, -1.0]},
+        {"layer_decay": 0.0},
+        {"train_last": -1},
+        {"average_decay": 1.0},
+        {"micro_batch": 0},
+        {"pixel_weights": [1.0]},
         {"epochs": 2, "warmup_epochs": 3},
         {"decoder_channels": []},
         {"decoder": "fpn"},
@@ -180,7 +192,7 @@ def test_presets_are_for_their_kind() -> None:
         )
         assert Finetune(preset=right).settings(kind)["preset"] == right
         with pytest.raises(
-            UsageError, match=f"'default' or '{right}' for a {kind.value} task, got '{wrong}'"
+            UsageError, match=rf"a preset for {kind.value} tasks \(default, .*{right}.*got '{wrong}'"
         ):
             Finetune(preset=wrong).settings(kind)
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from medtransfer.core.errors import TrialError
 from medtransfer.core.seeds import seed_from
 from medtransfer.core.task_kind import TaskKind
-from medtransfer.training.fit_network import FitResult, Goal, fit_network
+from medtransfer.training.fit_network import FitResult, Goal, fit_network, parts_of
 from medtransfer.training.learning_rate import LearningRate
 from medtransfer.training.losses import build_loss
 from medtransfer.training.recipe import TrainingRecipe
@@ -265,3 +265,14 @@ def test_progress_counts_epochs() -> None:
 
     fit_network(network(), Points(), RECIPE, GOAL, seed=seed_from("x"), progress=note)
     assert told == [("training epochs", epoch + 1, 5) for epoch in range(5)]
+
+
+def test_a_batch_is_cut_into_parts_of_about_equal_size() -> None:
+    rows = np.arange(9)
+    batch = TensorBatch(torch.arange(9)[:, None], torch.arange(9), rows)
+    parts = list(parts_of(batch, 4))
+    assert [len(part.rows) for part in parts] == [3, 3, 3]
+    assert torch.equal(torch.cat([part.inputs for part in parts]), batch.inputs)
+    assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
+    several = TensorBatch([torch.arange(9), torch.arange(18).view(9, 2)], torch.arange(9), rows)
+    assert [tuple(len(maps) for maps in part.inputs) for part in parts_of(several, 8)] == [(5, 5), (4, 4)]

@@ -103,3 +103,14 @@ def test_constant_stays() -> None:
     rate = LearningRate(recipe(schedule="constant"), 2)
     rate.end_epoch(0, 1.0)
     assert {rate.at(epoch, step) for epoch in range(20) for step in range(2)} == {0.5}
+
+
+def test_exponential_multiplies_after_every_epoch() -> None:
+    recipe = TrainingRecipe(
+        schedule="exponential", epoch_factor=0.9, learning_rate=2.0, warmup_epochs=1, epochs=4
+    )
+    rate = LearningRate(recipe, 5)
+    assert [rate.at(epoch, step) for epoch in (1, 2, 3) for step in (0, 4)] == pytest.approx(
+        [2.0, 2.0, 1.8, 1.8, 1.62, 1.62]
+    )
+    assert rate.at(0, 0) == pytest.approx(0.1)

@@ -120,3 +120,24 @@ def test_an_empty_mask_has_a_gradient() -> None:
 )
 def test_number_of_outputs(kind: TaskKind, classes: int, outputs: int) -> None:
     assert output_count(kind, classes) == outputs
+
+
+def test_weights_of_pixels_are_those_of_the_true_class() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 4, 4, generator=generator)
+    masks = torch.randint(0, 3, (2, 4, 4), generator=generator).to(torch.uint8)
+    loss = build_loss(TaskKind.SEGMENTATION, TrainingRecipe(mask_loss="bce", pixel_weights=(1.0, 3.0, 10.0)))
+    weights = torch.tensor([1.0, 3.0, 10.0])[masks.long()]
+    right = logits.log_softmax(dim=1).gather(1, masks.long().unsqueeze(1))[:, 0]
+    assert float(loss(logits, masks)) == pytest.approx(
+        float(-(weights * right).sum() / weights.sum()), rel=1e-6
+    )
+
+
+def test_weights_of_a_single_class_are_the_same_with_one_output() -> None:
+    generator = torch.Generator().manual_seed(0)
+    single = torch.randn(2, 1, 4, 4, generator=generator)
+    masks = torch.randint(0, 2, (2, 4, 4), generator=generator).to(torch.uint8)
+    loss = build_loss(TaskKind.SEGMENTATION, TrainingRecipe(mask_loss="bce", pixel_weights=(1.0, 4.0)))
+    both = torch.cat([torch.zeros_like(single), single], dim=1)
+    assert float(loss(single, masks)) == pytest.approx(float(loss(both, masks)), rel=1e-6)

@@ -71,3 +71,34 @@ def test_a_step_without_gradient_only_decays(optimiser: str) -> None:
 def test_sgd_has_the_recipe_s_momentum() -> None:
     built = build_optimiser(nn.Linear(2, 1), TrainingRecipe(optimiser="sgd", momentum=0.7))
     assert {group["momentum"] for group in built.param_groups} == {0.7}
+
+
+def test_lars_steps_by_the_length_of_each_kernel_and_plainly_elsewhere() -> None:
+    network = nn.Linear(3, 2)
+    recipe = TrainingRecipe(optimiser="lars", learning_rate=0.1, weight_decay=0.01, momentum=0.9)
+    optimiser = build_optimiser(network, recipe)
+    weight, bias = network.weight.detach().clone(), network.bias.detach().clone()
+    network(torch.ones(4, 3)).square().sum().backward()
+    gradient = network.weight.grad.clone()
+    optimiser.step()
+    decayed = gradient + 0.01 * weight
+    trust = 0.001 * weight.norm() / (gradient.norm() + 0.01 * weight.norm())
+    assert torch.allclose(network.weight, weight - 0.1 * trust * decayed, atol=1e-7)
+    assert torch.allclose(network.bias, bias - 0.1 * network.bias.grad, atol=1e-7)
+
+
+def test_lars_moves_what_starts_at_zero() -> None:
+    network = nn.BatchNorm1d(2)
+    network.bias.data.zero_()
+    optimiser = build_optimiser(network, TrainingRecipe(optimiser="lars", learning_rate=0.1))
+    network(torch.tensor([[0.0, 1.0], [1.0, 3.0]])).sum().backward()
+    optimiser.step()
+    assert (network.bias != 0).all()
+
+
+def test_rate_factors_make_groups_of_their_own() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    factors = {"0.weight": 0.25, "0.bias": 0.25}
+    groups = parameter_groups(network, 0.1, factors)
+    found = [(group["rate_factor"], group["weight_decay"], len(group["params"])) for group in groups]
+    assert found == [(1.0, 0.1, 1), (1.0, 0.0, 1), (0.25, 0.1, 1), (0.25, 0.0, 1)]

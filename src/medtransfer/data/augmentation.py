@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError, UsageError
+from medtransfer.core.seeds import generator
+from medtransfer.data.distortions import Distortion, Field, draw_field
+from medtransfer.data.looks import LOOK_DRAWS, PLAIN_LOOKS, Looks, change_looks
 from medtransfer.data.uniform_draws import uniform_draws
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -34,6 +39,12 @@ class Augmentation:
     """Largest shift of the grey values, as a share of 255."""
     contrast: float = 0.1
     """Largest change of the slope about mid-grey: the factor lies in 1 ± contrast."""
+    crop_probability: float = 1.0
+    """Chance that a crop is drawn; the others keep the evaluation view."""
+    looks: Looks = PLAIN_LOOKS
+    """Further changes of grey values, colours and sharpness."""
+    distortion: Distortion | None = None
+    """Curved distortions; None for none."""
 
     def __post_init__(self) -> None:
         low, high = self.crop_scale or (1.0, 1.0)
@@ -45,11 +56,13 @@ class Augmentation:
             and 0 <= self.rotation_degrees <= 180
             and 0 <= self.brightness <= 1
             and 0 <= self.contrast <= 1
+            and 0 <= self.crop_probability <= 1
         )
         if not valid:
             raise UsageError(
                 "augmentation: expected 0 < crop_scale <= 1, crop_ratio around 1, rotation within 180 "
-                f"degrees and flip, brightness and contrast in [0, 1], got {self}. Change the values outside."
+                f"degrees and flip, brightness, contrast and crop_probability in [0, 1], got "
+                f"{self}. Change the values outside."
             )
 
     @property
@@ -57,12 +70,34 @@ class Augmentation:
         """Whether grey values change, not only places."""
         return self.brightness > 0 or self.contrast > 0
 
+    def as_settings(self) -> dict[str, Any]:
+        """Return the ranges as JSON values; later additions are left out where they change nothing."""
+        values = asdict(self)
+        plain = type(self)()
+        for name in ("crop_probability", "looks", "distortion"):
+            if getattr(self, name) == getattr(plain, name):
+                del values[name]
+        return {name: _as_json(value) for name, value in values.items()}
+
 
 DEFAULT = Augmentation()
 NONE = Augmentation(crop_scale=None, flip=0.0, rotation_degrees=0.0, brightness=0.0, contrast=0.0)
 STUDY_A_CLASSIFICATION = Augmentation(
     crop_scale=(0.08, 1.0), rotation_degrees=7.0, brightness=0.0, contrast=0.0
 )
+"""Views of the classification recipes of studies A and B."""
+STUDY_A_SEGMENTATION = Augmentation(
+    crop_scale=((156 / 224) ** 2, 1.0),
+    crop_ratio=(1.0, 1.0),
+    flip=0.0,
+    rotation_degrees=0.0,
+    brightness=0.2,
+    contrast=0.2,
+    crop_probability=0.25,
+    looks=Looks(tone_probability=0.3, gamma=(0.8, 1.2), gamma_share=0.5),
+    distortion=Distortion(probability=0.3),
+)
+"""Views of their segmentation recipes; ranges of tones and gamma are the usual ones, for none is published."""
 
 
 def augment_batch(
@@ -97,14 +132,24 @@ def augment_batch(
         ShapeError: If the arrays disagree or ``size`` exceeds S.
     """
     _require_shapes(images, masks, case_numbers, size)
-    numbers = uniform_draws(seed, epoch, case_numbers, _DRAWS)
+    numbers = uniform_draws(seed, epoch, case_numbers, _DRAWS + 1 + LOOK_DRAWS)
     maps = view_maps(numbers, augmentation, side=images.shape[1], size=size)
-    views = _warp(images, maps, size, cv2.INTER_LINEAR)
-    if augmentation.changes_tones:
+    fields = _fields(augmentation.distortion, case_numbers, size, (seed, epoch))
+    views = _warp(images, maps, fields, size, cv2.INTER_LINEAR)
+    if augmentation.looks.changes_more_than_tones:
+        drawn = numbers[:, _DRAWS + 1 :]
+        change_looks(
+            views,
+            drawn,
+            augmentation.looks,
+            brightness=augmentation.brightness,
+            contrast=augmentation.contrast,
+        )
+    elif augmentation.changes_tones:
         _change_tones(views, numbers[:, 6:8], augmentation)
     if masks is None:
         return views, None
-    return views, _warp(masks[..., None], maps, size, cv2.INTER_NEAREST)[..., 0]
+    return views, _warp(masks[..., None], maps, fields, size, cv2.INTER_NEAREST)[..., 0]
 
 
 def view_maps(numbers: FloatArray, augmentation: Augmentation, *, side: int, size: int) -> FloatArray:
@@ -114,7 +159,8 @@ def view_maps(numbers: FloatArray, augmentation: Augmentation, *, side: int, siz
     [a, 1/a], so no crop is clipped and none is drawn twice.
 
     Args:
-        numbers: (B, 8) uniform draws: area, ratio, centre x, centre y, mirror, angle; two are for tones.
+        numbers: (B, 9 or more) uniform draws: area, ratio, centre x, centre y, mirror, angle, two for tones,
+            whether to crop; the others are for looks.
         augmentation: The ranges.
         side: S, side of the cached images.
         size: Side of the views.
@@ -133,6 +179,10 @@ def view_maps(numbers: FloatArray, augmentation: Augmentation, *, side: int, siz
         ratio = np.exp(thin + (wide - thin) * numbers[:, 1])
         width, height = side * np.sqrt(area * ratio), side * np.sqrt(area / ratio)
         left, top = (side - width) * numbers[:, 2], (side - height) * numbers[:, 3]
+        if augmentation.crop_probability < 1:
+            whole = numbers[:, _DRAWS] >= augmentation.crop_probability
+            width[whole] = height[whole] = float(size)
+            left[whole] = top[whole] = float((side - size) // 2)
     mirror = np.where(numbers[:, 4] < augmentation.flip, -1.0, 1.0)
     angle = np.deg2rad(augmentation.rotation_degrees) * (2 * numbers[:, 5] - 1)
     stretch_x, stretch_y = mirror * width / size, height / size
@@ -144,14 +194,43 @@ def view_maps(numbers: FloatArray, augmentation: Augmentation, *, side: int, siz
     return maps
 
 
-def _warp(images: UInt8Array, maps: FloatArray, size: int, interpolation: int) -> UInt8Array:
+def _warp(
+    images: UInt8Array, maps: FloatArray, fields: Sequence[Field | None], size: int, interpolation: int
+) -> UInt8Array:
     channels = images.shape[3]
     views = np.empty((len(images), size, size, channels), dtype=np.uint8)
     flags = interpolation | cv2.WARP_INVERSE_MAP
-    for view, image, inverse in zip(views, images, maps, strict=True):
-        warped = cv2.warpAffine(np.asarray(image), inverse, (size, size), flags=flags, borderMode=_BORDER)
+    for view, image, inverse, field in zip(views, images, maps, fields, strict=True):
+        pixels = np.asarray(image)
+        if field is None:
+            warped = cv2.warpAffine(pixels, inverse, (size, size), flags=flags, borderMode=_BORDER)
+        else:
+            places = (field @ inverse[:, :2].T + inverse[:, 2]).astype(np.float32)
+            warped = cv2.remap(pixels, places[..., 0], places[..., 1], interpolation, borderMode=_BORDER)
         view[...] = warped.reshape(size, size, channels)
     return views
+
+
+def _fields(
+    distortion: Distortion | None,
+    case_numbers: npt.NDArray[np.integer],
+    size: int,
+    moment: tuple[int, int],
+) -> list[Field | None]:
+    """Return each case's field of distortion, drawn from its own generator."""
+    if distortion is None:
+        return [None] * len(case_numbers)
+    seed, epoch = moment
+    return [
+        draw_field(distortion, generator("distortion", seed, epoch, int(number)), size)
+        for number in case_numbers
+    ]
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_json(part) for name, part in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _change_tones(views: UInt8Array, numbers: FloatArray, augmentation: Augmentation) -> None:

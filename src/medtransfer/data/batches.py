@@ -30,6 +30,38 @@ class Batch:
     """(B,) row numbers in the case table."""
 
 
+@dataclass(frozen=True)
+class Crop:
+    """Where a view of fixed size is cut from an image."""
+
+    row: float = 0.5
+    """0 at the top, 1 at the bottom, 0.5 in the middle."""
+    column: float = 0.5
+    """0 at the left, 1 at the right, 0.5 in the middle."""
+    mirrored: bool = False
+    """Whether left and right are exchanged afterwards."""
+
+    def windows(self, side: int, size: int) -> tuple[slice, slice]:
+        """Return the rows and columns of a view of ``size`` pixels in an image of ``side``.
+
+        Example:
+            >>> Crop(0.5, 1).windows(9, 4)
+            (slice(2, 6, None), slice(5, 9, None))
+        """
+        top, left = (int((side - size) * share) for share in (self.row, self.column))
+        return slice(top, top + size), slice(left, left + size)
+
+
+CENTRE = Crop()
+"""The view of every evaluation."""
+TEN_CROPS = tuple(
+    Crop(row, column, mirrored)
+    for mirrored in (False, True)
+    for row, column in ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
+)
+"""Four corners and the centre, and their mirror images."""
+
+
 def training_batches(
     cache: DecodedCache,
     targets: npt.NDArray[Any] | None,
@@ -76,8 +108,9 @@ def evaluation_batches(
     *,
     batch_size: int,
     size: int,
+    crop: Crop = CENTRE,
 ) -> Iterator[Batch]:
-    """Yield the cases in the order of ``indices``, each as the centre crop of ``size`` pixels.
+    """Yield the cases in the order of ``indices``, each as one crop of ``size`` pixels, at the centre if unsaid.
 
     Args and Raises as for :func:`training_batches`; where the cache is ``size`` pixels wide, the crop is
     the whole image.
@@ -85,11 +118,13 @@ def evaluation_batches(
     rows = _checked_rows(cache, targets, indices, batch_size)
     if not 1 <= size <= cache.side:
         raise ShapeError(f"size: expected 1 to {cache.side}, the side of the images, got {size}.")
-    start = (cache.side - size) // 2
-    window = slice(start, start + size)
+    high, wide = crop.windows(cache.side, size)
     for part in split_rows(rows, batch_size, merge_single=False):
-        masks = None if cache.masks is None else cache.masks[part, window, window]
-        yield Batch(cache.images[part, window, window], masks if targets is None else targets[part], part)
+        images = cache.images[part, high, wide]
+        masks = None if cache.masks is None else cache.masks[part, high, wide]
+        if crop.mirrored:
+            images, masks = images[:, :, ::-1], None if masks is None else masks[:, :, ::-1]
+        yield Batch(images, masks if targets is None else targets[part], part)
 
 
 def split_rows(rows: IndexArray, batch_size: int, *, merge_single: bool) -> list[IndexArray]:

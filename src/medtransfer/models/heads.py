@@ -26,15 +26,17 @@ class Classifier(nn.Module):
         encoder: Gives embeddings of shape (N, F).
         outputs: Number of logits.
         seed: Seed of the head's weights, drawn from N(0, 0.01²); biases are 0.
+        bias: Whether the head has an intercept.
     """
 
-    def __init__(self, encoder: Encoder, outputs: int, *, seed: int) -> None:
+    def __init__(self, encoder: Encoder, outputs: int, *, seed: int, bias: bool = True) -> None:
         super().__init__()
         self.encoder = encoder
         with seeded_initialisation(seed):
-            self.head = nn.Linear(encoder.embedding_size, outputs)
+            self.head = nn.Linear(encoder.embedding_size, outputs, bias=bias)
             nn.init.normal_(self.head.weight, 0.0, HEAD_STD)
-            nn.init.zeros_(self.head.bias)
+            if bias:
+                nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits.

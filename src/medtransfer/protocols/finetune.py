@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medtransfer.core.errors import UsageError
+from medtransfer.core.registry import unknown_name
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data import augmentation as views
 from medtransfer.data.augmentation import Augmentation
+from medtransfer.data.decoded_cache import cache_side
 from medtransfer.models.decoders import Decoder, check_widths
+from medtransfer.protocols.presets import presets
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
-from medtransfer.training.recipe import MaskLoss, Optimiser, Precision, Schedule, TrainingRecipe, recipes
+from medtransfer.training.recipe import MaskLoss, Optimiser, Precision, Schedule, TrainingRecipe
 
-Preset = Literal["default", "studyA-cls", "studyA-seg"]
-AugmentationName = Literal["default", "none", "studyA"]
-
-_STUDY_A_SEGMENTATION = Augmentation(
-    crop_scale=((156 / 224) ** 2, 1.0),
-    crop_ratio=(1.0, 1.0),
-    flip=0.0,
-    rotation_degrees=0.0,
-    brightness=0.2,
-    contrast=0.2,
-)
-"""What of that study's segmentation views one affine map and a tone curve can do, drawn for every case.
-
-Its elastic, grid and optical distortions and its gamma are left out.
-"""
+AugmentationName = Literal["default", "none", "studyA", "preset"]
 
 _RECIPE_FIELDS = (
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "weight_decay",
-    "optimiser",
-    "schedule",
-    "warmup_epochs",
-    "patience",
-    "select_on",
-    "precision",
-    "mask_loss",
-    "batch_dice",
+    *("epochs", "batch_size", "micro_batch", "learning_rate", "weight_decay", "optimiser", "schedule"),
+    *("epoch_factor", "warmup_epochs", "patience", "select_on", "precision", "mask_loss", "pixel_weights"),
+    *("batch_dice", "layer_decay", "train_last", "average_decay"),
 )
-
-_PRESET_SIZE: Mapping[str, int] = {"studyA-cls": 224, "studyA-seg": 224}
-_PRESET_AUGMENTATION: Mapping[str, AugmentationName] = {"studyA-cls": "studyA", "studyA-seg": "studyA"}
+_MOST_RATES = 9
 
 
 class Finetune(BaseModel):
@@ -64,7 +41,7 @@ class Finetune(BaseModel):
     name: ClassVar[str] = "finetune"
     revision: ClassVar[int] = 1
 
-    preset: Preset = Field(default="default", description="Recipe the other fields change.")
+    preset: str = Field(default="default", description="Recipe the other fields change.")
     image_size: int | None = Field(
         default=None,
         ge=16,
@@ -77,13 +54,42 @@ class Finetune(BaseModel):
         ge=1,
         description="Cases per optimiser step. Unset, few training cases are cut into smaller batches.",
     )
+    micro_batch: int | None = Field(
+        default=None, ge=1, description="Most cases in the network at once; gradients of a step are added up."
+    )
     learning_rate: float | None = Field(default=None, gt=0, description="Highest learning rate.")
+    learning_rates: tuple[float, ...] | None = Field(
+        default=None,
+        strict=False,
+        min_length=2,
+        max_length=_MOST_RATES,
+        description="Rates to search, the same for every source model; validation chooses, and the result "
+        "with the recipe's own rate, which must be among them, is kept beside it.",
+    )
     weight_decay: float | None = Field(
         default=None, ge=0, description="Decay of weights; never of biases and normalisation."
     )
-    optimiser: Optimiser | None = Field(default=None, description="adamw, adam or sgd.")
+    optimiser: Optimiser | None = Field(default=None, description="adamw, adam, sgd or lars.")
+    layer_decay: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Factor of the rate from a layer group of the encoder to the one before it.",
+    )
+    train_last: int | None = Field(
+        default=None, ge=0, description="Train only so many of the encoder's last layer groups, and the head."
+    )
+    average_decay: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Score an exponential moving average of the weights with this decay.",
+    )
     schedule: Schedule | None = Field(
-        default=None, description="plateau (on the validation loss), cosine or constant."
+        default=None, description="plateau (on the validation loss), cosine, exponential or constant."
+    )
+    epoch_factor: float | None = Field(
+        default=None, gt=0, le=1, description="Exponential schedule: factor of the rate from epoch to epoch."
     )
     warmup_epochs: int | None = Field(
         default=None, ge=0, description="Epochs of linear warm-up from a twentieth of the rate."
@@ -95,7 +101,12 @@ class Finetune(BaseModel):
         default=None, description="What is compared on validation: the loss, or the task's primary metric."
     )
     augmentation: AugmentationName | None = Field(
-        default=None, description="Random views of training images."
+        default=None, description="Random views of training images: default, none, studyA or the preset's."
+    )
+    ten_crops: bool | None = Field(
+        default=None,
+        description="Labels: score validation and test also on ten crops of each image, whose probabilities are "
+        "averaged.",
     )
     decoder: Decoder = Field(
         default="unet", description="Segmentation: unet or upernet over the encoder's feature maps."
@@ -108,6 +119,12 @@ class Finetune(BaseModel):
         "the one width of a UPerNet.",
     )
     mask_loss: MaskLoss | None = Field(default=None, description="Segmentation: bce+dice, bce or dice.")
+    pixel_weights: tuple[float, ...] | None = Field(
+        default=None,
+        strict=False,
+        min_length=2,
+        description="Segmentation: weights of the background and of each class in the cross entropy.",
+    )
     batch_dice: bool | None = Field(
         default=None, description="Segmentation: soft Dice over the batch instead of each image."
     )
@@ -115,9 +132,22 @@ class Finetune(BaseModel):
         default=None, description="Number format of training steps; scores are always computed in fp32."
     )
 
+    @field_validator("preset")
+    @classmethod
+    def _is_a_known_preset(cls, name: str) -> str:
+        if name not in presets:
+            raise ValueError(unknown_name("preset", name, presets.names(), "medtransfer run --help"))
+        return name
+
     @model_validator(mode="after")
     def _gives_a_valid_recipe(self) -> Finetune:
-        self.recipe()
+        rate = self.recipe().learning_rate
+        rates = self.learning_rates
+        if rates is not None and (rate not in rates or len(set(rates)) < len(rates) or min(rates) <= 0):
+            raise ValueError(
+                f"learning_rates: expected different rates above 0, the recipe's own {rate:g} among them, got "
+                f"{list(rates)}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -135,44 +165,85 @@ class Finetune(BaseModel):
         chosen = {name: getattr(self, name) for name in _RECIPE_FIELDS if getattr(self, name) is not None}
         if "batch_size" in chosen:
             chosen["least_steps"] = 1
-        return recipes.get(self.preset).changed(**chosen)
+        return presets.get(self.preset).recipe.changed(**chosen)
 
     def size(self) -> int | None:
         """Return the side of the images in pixels; None for the source model's own."""
-        return self.image_size or _PRESET_SIZE.get(self.preset)
+        return self.image_size or presets.get(self.preset).image_size
+
+    def cached_side(self, kind: TaskKind, size: int) -> int:
+        """Return the side at which images are kept for views of ``size`` pixels."""
+        return size if presets.get(self.preset).whole_image else cache_side(kind, size)
 
     def views(self, kind: TaskKind) -> Augmentation:
         """Return the ranges of the random training views."""
-        name = self.augmentation or _PRESET_AUGMENTATION.get(self.preset, "default")
-        if name == "studyA":
-            return views.STUDY_A_CLASSIFICATION if kind.is_classification else _STUDY_A_SEGMENTATION
-        return views.DEFAULT if name == "default" else views.NONE
+        if self.augmentation in (None, "preset"):
+            return presets.get(self.preset).augmentation
+        if self.augmentation == "studyA":
+            return views.STUDY_A_CLASSIFICATION if kind.is_classification else views.STUDY_A_SEGMENTATION
+        return views.DEFAULT if self.augmentation == "default" else views.NONE
+
+    def scores_ten_crops(self, kind: TaskKind) -> bool:
+        """Return whether ten crops of each image are scored as well."""
+        asked = presets.get(self.preset).ten_crops if self.ten_crops is None else self.ten_crops
+        return asked and kind.is_classification
+
+    def head_has_bias(self) -> bool:
+        """Return whether the linear head has an intercept."""
+        return presets.get(self.preset).head_bias
+
+    def channels(self) -> tuple[int, ...] | None:
+        """Return the widths of the decoder; None for those of the decoder itself."""
+        if self.decoder_channels is not None or self.decoder != "unet":
+            return self.decoder_channels
+        return presets.get(self.preset).decoder_channels
 
     def settings(self, kind: TaskKind) -> dict[str, Any]:
         """Return the resolved settings as JSON values; those that a kind does not use are left out.
 
         Raises:
-            UsageError: If the preset is for another kind.
+            UsageError: If the preset is for another kind, or a setting means nothing for this one.
         """
-        meant = "studyA-cls" if kind.is_classification else "studyA-seg"
-        if self.preset not in {"default", meant}:
+        self._require_kind(kind)
+        unused = {"mask_loss", "batch_dice", "pixel_weights"} if kind.is_classification else set()
+        resolved = {name: value for name, value in self.recipe().as_settings().items() if name not in unused}
+        resolved |= {
+            "preset": self.preset,
+            "image_size": self.size(),
+            "augmentation": self.views(kind).as_settings(),
+        }
+        if not kind.is_classification:
+            channels = self.channels()
+            resolved["decoder_channels"] = None if channels is None else list(channels)
+        return resolved | self._later_settings(kind)
+
+    def _later_settings(self, kind: TaskKind) -> dict[str, Any]:
+        """Return settings that say nothing where they are at their defaults, so that fingerprints stay."""
+        found: dict[str, Any] = {}
+        if not kind.is_classification and self.decoder != "unet":
+            found["decoder"] = self.decoder
+        if presets.get(self.preset).whole_image:
+            found["whole_image"] = True
+        if kind.is_classification and not self.head_has_bias():
+            found["head_bias"] = False
+        if self.scores_ten_crops(kind):
+            found["ten_crops"] = True
+        if self.learning_rates is not None:
+            found["learning_rates"] = list(self.learning_rates)
+        return found
+
+    def _require_kind(self, kind: TaskKind) -> None:
+        if kind not in presets.get(self.preset).kinds:
+            fitting = [name for name in presets.names() if kind in presets.get(name).kinds]
             raise UsageError(
-                f"protocol 'finetune': expected the preset 'default' or {meant!r} for a {kind.value} task, "
+                f"protocol 'finetune': expected a preset for {kind.value} tasks ({', '.join(fitting[:4])}, ...), "
                 f"got {self.preset!r}. Put tasks of different kinds in blocks of their own."
             )
-        unused = {"mask_loss", "batch_dice"} if kind.is_classification else set()
-        resolved = self.recipe().model_dump(mode="json", exclude=unused)
-        view = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self.views(kind)).items()
-        }
-        resolved |= {"preset": self.preset, "image_size": self.size(), "augmentation": view}
-        if not kind.is_classification:
-            resolved["decoder_channels"] = (
-                None if self.decoder_channels is None else list(self.decoder_channels)
+        if self.ten_crops and not kind.is_classification:
+            raise UsageError(
+                "protocol 'finetune': expected ten_crops for labels only, got it for a segmentation task. "
+                "Put tasks of different kinds in blocks of their own."
             )
-            resolved |= {} if self.decoder == "unet" else {"decoder": self.decoder}
-        return resolved
 
     def varied(self, kind: TaskKind, label_fraction: float) -> tuple[str, ...]:  # noqa: ARG002 (the interface)
         """Return what differs between repetitions: the training, and the subset when there is one."""

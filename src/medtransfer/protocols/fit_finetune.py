@@ -2,79 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import nn
 
 from medtransfer.core.seeds import seed_from
-from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
+from medtransfer.data.decoded_cache import DecodedCache, open_decoded_cache
+from medtransfer.metrics.predictions import Predictions
 from medtransfer.models.decoders import build_segmenter
-from medtransfer.models.heads import Classifier
+from medtransfer.models.heads import Classifier, UNet
 from medtransfer.models.hub_weights import contract_of
+from medtransfer.models.layer_groups import layer_groups, rate_factors, train_last
 from medtransfer.models.network import build_encoder
+from medtransfer.models.upernet import UPerNet
 from medtransfer.protocols.finetune import Finetune
+from medtransfer.protocols.rate_search import FIXED_RECIPE_CHECKPOINT, search_rates
 from medtransfer.protocols.scored_checkpoints import score_checkpoints
+from medtransfer.protocols.ten_crops import TEN_CROPS_CHECKPOINT, score_ten_crops
 from medtransfer.protocols.training_facts import require_training_cases, training_facts
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
-from medtransfer.training.fit_network import fit_network
+from medtransfer.training.best_weights import copy_state
+from medtransfer.training.fit_network import FitResult, fit_network
 from medtransfer.training.losses import output_count
 from medtransfer.training.memory_layout import memory_format_for
+from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import CachedImages
 from medtransfer.training.validation_metrics import build_goal
+
+TargetNetwork = Classifier | UNet | UPerNet
+"""A source model's encoder with a head or a decoder for the target task."""
 
 
 def fit_finetune(settings: Finetune, bench: Bench, requests: Sequence[TransferRequest]) -> Iterator[Transfer]:
     """Yield the transfer of each request, in order; see :meth:`Finetune.fit`."""
     size = settings.size() or contract_of(bench.model).size
-    side = cache_side(bench.cases.kind, size)
+    side = settings.cached_side(bench.cases.kind, size)
     cache = open_decoded_cache(bench.cases, side, bench.cache_folder, progress=bench.progress)
     for request in requests:
-        yield _fit_trial(settings, bench, request, cache, size)
+        require_training_cases(bench, request)
+        trial = _Trial(settings, bench, request, cache, size)
+        yield trial.fit_once() if settings.learning_rates is None else trial.fit_best_rate()
 
 
-def _fit_trial(
-    settings: Finetune, bench: Bench, request: TransferRequest, cache: DecodedCache, size: int
-) -> Transfer:
-    recipe = settings.recipe()
-    network = _build_network(settings, bench, request.seed, size)
-    layout = memory_format_for(network, size, torch.device(bench.device))
-    network.to(memory_format=layout)
-    data = _training_data(settings, bench, request, cache, size, layout)
-    goal = build_goal(bench.cases, bench.selection_metric, recipe, masks=cache.masks, validate=data.validate)
-    fitted = fit_network(
-        network, data, recipe, goal, seed=request.seed, device=bench.device, progress=bench.progress
-    )
-    return Transfer(
-        predictions=score_checkpoints(network, fitted, data, bench),
-        train_cases=data.train_cases,
-        choices={"best_epoch": fitted.best_epoch, "selected_on": recipe.select_on},
-        curve=fitted.curve,
-        details=training_facts(network, fitted, data, recipe)
-        | {"image_size": size, "memory_format": str(layout).removeprefix("torch.")},
-    )
+class _Trial:
+    """One trial: its data and goal, and how a network of it is built and trained."""
+
+    def __init__(
+        self, settings: Finetune, bench: Bench, request: TransferRequest, cache: DecodedCache, size: int
+    ) -> None:
+        self._settings = settings
+        self._bench = bench
+        self._request = request
+        self._size = size
+        self._recipe = settings.recipe()
+        self._network = self._build()
+        self._layout = memory_format_for(self._network, size, torch.device(bench.device))
+        self._network.to(memory_format=self._layout)
+        self._data = _training_data(settings, bench, request, cache, size, self._layout)
+        self._goal = build_goal(
+            bench.cases, bench.selection_metric, self._recipe, masks=cache.masks, validate=self._data.validate
+        )
+
+    def fit_once(self) -> Transfer:
+        """Return the transfer of a training with the recipe as it is."""
+        fitted = self._train(self._recipe)
+        return self._transfer(fitted, self._score(fitted), {})
+
+    def fit_best_rate(self) -> Transfer:
+        """Return the transfer of the learning rate that validation prefers, the recipe's own beside it."""
+        start = copy_state(self._network)
+
+        def train(recipe: TrainingRecipe) -> FitResult:
+            self._network.load_state_dict(start)
+            return self._train(recipe)
+
+        search = search_rates(
+            self._settings.learning_rates or (),
+            self._recipe,
+            train,
+            higher_is_better=self._goal.higher_is_better,
+        )
+        fixed = score_checkpoints(self._network, search.fits[search.fixed], self._data, self._bench)
+        fitted = search.fits[search.chosen]
+        scored = {**self._score(fitted), FIXED_RECIPE_CHECKPOINT: fixed["best"]}
+        budget = {
+            "trainings": len(search.fits),
+            "steps_of_all_trainings": sum(fit.facts["steps"] for fit in search.fits),
+        }
+        return self._transfer(fitted, scored, search.choices(), budget)
+
+    def _transfer(
+        self,
+        fitted: FitResult,
+        scored: Mapping[str, Mapping[str, Predictions]],
+        choices: Mapping[str, Any],
+        budget: Mapping[str, int] | None = None,
+    ) -> Transfer:
+        return Transfer(
+            predictions=scored,
+            train_cases=self._data.train_cases,
+            choices={"best_epoch": fitted.best_epoch, "selected_on": self._recipe.select_on, **choices},
+            curve=fitted.curve,
+            details=training_facts(self._network, fitted, self._data, self._recipe)
+            | {"image_size": self._size, "memory_format": str(self._layout).removeprefix("torch.")}
+            | dict(budget or {}),
+        )
+
+    def _score(self, fitted: FitResult) -> dict[str, Mapping[str, Predictions]]:
+        scored = dict(score_checkpoints(self._network, fitted, self._data, self._bench))
+        if self._settings.scores_ten_crops(self._bench.cases.kind):
+            scored[TEN_CROPS_CHECKPOINT] = score_ten_crops(self._network, self._data, self._bench)
+        return scored
+
+    def _train(self, recipe: TrainingRecipe) -> FitResult:
+        return fit_network(
+            self._network,
+            self._data,
+            recipe,
+            self._goal,
+            seed=self._request.seed,
+            device=self._bench.device,
+            progress=self._bench.progress,
+            rate_factors=_rate_factors(self._network, recipe),
+        )
+
+    def _build(self) -> TargetNetwork:
+        """Return encoder and head; a random encoder differs between seeds, a pretrained one never."""
+        settings, bench, seed = self._settings, self._bench, self._request.seed
+        encoder = build_encoder(
+            bench.model,
+            weights_folder=bench.weights_folder,
+            seed=seed_from("encoder", seed),
+            image_size=self._size,
+        )
+        if self._recipe.train_last is not None:
+            train_last(encoder, self._recipe.train_last)
+        outputs = output_count(bench.cases.kind, len(bench.cases.classes))
+        head_seed = seed_from("head", seed)
+        if bench.cases.kind.is_classification:
+            return Classifier(encoder, outputs, seed=head_seed, bias=settings.head_has_bias())
+        return build_segmenter(
+            settings.decoder,
+            encoder,
+            outputs,
+            image_size=self._size,
+            decoder_channels=settings.channels(),
+            seed=head_seed,
+        )
 
 
-def _build_network(settings: Finetune, bench: Bench, seed: int, size: int) -> nn.Module:
-    """Return encoder and head; a random encoder differs between seeds, a pretrained one never."""
-    encoder = build_encoder(
-        bench.model,
-        weights_folder=bench.weights_folder,
-        seed=seed_from("encoder", seed),
-        image_size=size,
-    )
-    outputs = output_count(bench.cases.kind, len(bench.cases.classes))
-    head_seed = seed_from("head", seed)
-    if bench.cases.kind.is_classification:
-        return Classifier(encoder, outputs, seed=head_seed)
-    return build_segmenter(
-        settings.decoder,
-        encoder,
-        outputs,
-        image_size=size,
-        decoder_channels=settings.decoder_channels,
-        seed=head_seed,
-    )
+def _rate_factors(network: TargetNetwork, recipe: TrainingRecipe) -> Mapping[str, float]:
+    """Return the factors of layer-wise decay by the network's own parameter names; the head has 1."""
+    if recipe.layer_decay == 1:
+        return {}
+    factors = rate_factors(layer_groups(network.encoder), recipe.layer_decay)
+    return {f"encoder.{name}": factor for name, factor in factors.items()}
 
 
 def _training_data(
@@ -86,7 +169,6 @@ def _training_data(
     layout: torch.memory_format,
 ) -> CachedImages:
     kind = bench.cases.kind
-    require_training_cases(bench, request)
     return CachedImages(
         cache=cache,
         labels=bench.cases.labels() if kind.is_classification else None,

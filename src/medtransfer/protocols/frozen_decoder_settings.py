@@ -70,7 +70,7 @@ class FrozenDecoderSettings(BaseModel):
             **({} if self.decoder == "unet" else {"decoder": self.decoder}),
             "image_size": self.image_size,
             "decoder_channels": list(channels),
-            **self.recipe().model_dump(mode="json"),
+            **self.recipe().as_settings(),
         }
 
     def channels_for(self, levels: int) -> tuple[int, ...]:

@@ -213,7 +213,7 @@ def _digest(stage: Stage, weights: Path, scale: DemoScale) -> str:
         "architecture": ARCHITECTURE,
         "start": "random" if start is None else hash_file(weights / str(start.file)),
         "data": stage.cases.content_hash(),
-        "recipe": _recipe(stage, scale).model_dump(mode="json"),
+        "recipe": _recipe(stage, scale).as_settings(),
         "image_size": scale.image_size,
         "seed": _PRETRAINING_SEED,
     }

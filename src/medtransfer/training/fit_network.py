@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
@@ -19,7 +20,8 @@ from medtransfer.training.best_weights import BestWeights, State, copy_state
 from medtransfer.training.determinism import reproducible
 from medtransfer.training.learning_rate import LearningRate
 from medtransfer.training.losses import Loss
-from medtransfer.training.optimisers import build_optimiser
+from medtransfer.training.moving_average import MovingAverage
+from medtransfer.training.optimisers import NO_FACTORS, RateFactors, build_optimiser
 from medtransfer.training.recipe import Precision, TrainingRecipe
 from medtransfer.training.training_data import IndexArray, TensorBatch, TrainingData, steps_per_epoch
 
@@ -76,6 +78,7 @@ def fit_network(
     seed: int,
     device: str = "cpu",
     progress: Progress = no_progress,
+    rate_factors: RateFactors = NO_FACTORS,
 ) -> FitResult:
     """Train a network in place and return its best and last weights.
 
@@ -90,6 +93,7 @@ def fit_network(
         seed: Seed of dropout and the like; order and views have the data's own seed.
         device: Where to train, such as ``cpu`` or ``cuda:0``.
         progress: Told about the epochs.
+        rate_factors: What the learning rate of single parameters is multiplied by.
 
     Raises:
         TrialError: ``non_finite_loss`` when a loss or a gradient is NaN or infinite,
@@ -98,17 +102,20 @@ def fit_network(
     place = torch.device(device)
     fabric = Fabric(strategy=SingleDeviceStrategy(place), precision=_FABRIC_PRECISION[recipe.precision])
     network.to(place)
-    forward, optimiser = fabric.setup(network, build_optimiser(network, recipe))
+    forward, optimiser = fabric.setup(network, build_optimiser(network, recipe, rate_factors))
     steps = _Steps(fabric, forward, optimiser, LearningRate(recipe, steps_per_epoch(data)), goal.loss)
+    steps.micro_batch = recipe.micro_batch
+    steps.average = None if recipe.average_decay is None else MovingAverage(network, recipe.average_decay)
+    scored = network if steps.average is None else steps.average.network
     best = BestWeights(recipe.select_on, higher_is_better=goal.higher_is_better)
     curve: list[Mapping[str, float | None]] = []
     with reproducible(seed_from("training", seed), place):
         for epoch in range(recipe.epochs):
             train_loss = steps.run_epoch(epoch, data.training(epoch))
-            val_loss, val_metric = validate(network, data.validation(), goal, place, epoch)
+            val_loss, val_metric = validate(scored, data.validation(), goal, place, epoch)
             curve.append(_point(epoch, train_loss, val_loss, val_metric, steps.last_rate))
             steps.rate.end_epoch(epoch, val_loss)
-            best.offer(epoch, network, val_loss, val_metric)
+            best.offer(epoch, scored, val_loss, val_metric)
             progress("training epochs", epoch + 1, recipe.epochs)
             if best.epochs_without_improvement > recipe.patience:
                 break
@@ -118,7 +125,7 @@ def fit_network(
         "cases_seen": steps.cases,
         "stopped_early": len(curve) < recipe.epochs,
     }
-    return FitResult(best.state, copy_state(network), best.epoch, tuple(curve), facts)
+    return FitResult(best.state, copy_state(scored), best.epoch, tuple(curve), facts)
 
 
 def validate(
@@ -153,6 +160,22 @@ def on_device(inputs: Tensor | list[Tensor], device: torch.device) -> Tensor | l
     return [tensor.to(device, non_blocking=True) for tensor in inputs]
 
 
+def parts_of(batch: TensorBatch, most: int) -> Iterator[TensorBatch]:
+    """Yield a batch in parts of about equal size, each of at most ``most`` cases.
+
+    Equal sizes keep batch normalisation from meeting a single case at the end.
+    """
+    places = np.array_split(np.arange(len(batch.rows)), math.ceil(len(batch.rows) / most))
+    for place in places:
+        window = slice(int(place[0]), int(place[-1]) + 1)
+        inputs = (
+            batch.inputs[window]
+            if isinstance(batch.inputs, Tensor)
+            else [tensor[window] for tensor in batch.inputs]
+        )
+        yield TensorBatch(inputs, batch.targets[window], batch.rows[window])
+
+
 class _Steps:
     """The optimiser steps of a fit, counted."""
 
@@ -167,6 +190,8 @@ class _Steps:
         self.count = 0
         self.cases = 0
         self.last_rate = 0.0
+        self.micro_batch: int | None = None
+        self.average: MovingAverage | None = None
 
     def run_epoch(self, epoch: int, batches: Iterator[TensorBatch]) -> float:
         """Take one step per batch and return the mean loss over cases."""
@@ -180,26 +205,40 @@ class _Steps:
         return total / cases
 
     def _step(self, batch: TensorBatch, where: str) -> float:
-        device = self.fabric.device
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.loss(self.forward(on_device(batch.inputs, device)), batch.targets.to(device))
-        self.fabric.backward(loss)
-        value = self._finite_loss(loss, where)
+        value = self._finite_loss(self._backward(batch), where)
         self.optimiser.step()
+        if self.average is not None:
+            self.average.update()
         self.count += 1
         return value
+
+    def _backward(self, batch: TensorBatch) -> Tensor:
+        """Add up the gradients of a batch and return its mean loss."""
+        device, cases = self.fabric.device, len(batch.rows)
+        if self.micro_batch is None or cases <= self.micro_batch:
+            loss = self.loss(self.forward(on_device(batch.inputs, device)), batch.targets.to(device))
+            self.fabric.backward(loss)
+            return loss.detach()
+        total = torch.zeros((), device=device)
+        for part in parts_of(batch, self.micro_batch):
+            share = len(part.rows) / cases
+            loss = self.loss(self.forward(on_device(part.inputs, device)), part.targets.to(device)) * share
+            self.fabric.backward(loss)
+            total += loss.detach().float()
+        return total
 
     def _set_rate(self, rate: float) -> None:
         self.last_rate = rate
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_factor"]
 
     def _finite_loss(self, loss: Tensor, where: str) -> float:
         """Return the loss as a number, after a look at it and at every gradient."""
         groups = self.optimiser.param_groups
         gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        value, gradient = torch.stack([loss.detach().float(), norm.float()]).tolist()
+        value, gradient = torch.stack([loss.float(), norm.float()]).tolist()
         if not math.isfinite(value):
             raise _non_finite("loss", value, where)
         if not math.isfinite(gradient):

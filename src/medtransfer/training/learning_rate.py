@@ -11,7 +11,7 @@ WARMUP_START = 1 / 20
 
 
 class LearningRate:
-    """Warm-up, then cosine, plateau or constant; never 0.
+    """Warm-up, then cosine, plateau, exponential or constant; never 0.
 
     Args:
         recipe: Rate, schedule and numbers of epochs.
@@ -36,6 +36,8 @@ class LearningRate:
             return recipe.learning_rate * (WARMUP_START + (1 - WARMUP_START) * done)
         if recipe.schedule == "cosine":
             return recipe.learning_rate * self._cosine_share(epoch, step)
+        if recipe.schedule == "exponential":
+            return float(recipe.learning_rate * recipe.epoch_factor ** (epoch - recipe.warmup_epochs))
         return recipe.learning_rate * self._plateau_share
 
     def end_epoch(self, epoch: int, validation_loss: float) -> None:

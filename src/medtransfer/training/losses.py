@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from medtransfer.core.errors import UsageError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.training.recipe import MaskLoss, TrainingRecipe
 
@@ -56,7 +57,7 @@ def build_loss(
     if kind is TaskKind.MULTI_CLASS:
         return functional.cross_entropy
     if kind is TaskKind.SEGMENTATION:
-        return _mask_loss(recipe.mask_loss, batch_dice=recipe.batch_dice)
+        return _mask_loss(recipe.mask_loss, recipe.pixel_weights, batch_dice=recipe.batch_dice)
     if kind is TaskKind.BINARY:
         return _binary_loss
     if class_weights is None and not unknown_labels:
@@ -95,11 +96,11 @@ def _foreground(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     return logits.softmax(dim=1)[:, 1:], (masks.unsqueeze(1) == values).to(logits.dtype)
 
 
-def _mask_loss(name: MaskLoss, *, batch_dice: bool) -> Loss:
+def _mask_loss(name: MaskLoss, pixel_weights: Sequence[float] | None, *, batch_dice: bool) -> Loss:
     def loss(logits: Tensor, masks: Tensor) -> Tensor:
         parts = []
         if "bce" in name:
-            parts.append(_pixel_loss(logits, masks))
+            parts.append(_pixel_loss(logits, masks, pixel_weights))
         if "dice" in name:
             parts.append(soft_dice_loss(logits, masks, batch_dice=batch_dice))
         return torch.stack(parts).sum()
@@ -107,11 +108,23 @@ def _mask_loss(name: MaskLoss, *, batch_dice: bool) -> Loss:
     return loss
 
 
-def _pixel_loss(logits: Tensor, masks: Tensor) -> Tensor:
+def _pixel_loss(logits: Tensor, masks: Tensor, weights: Sequence[float] | None) -> Tensor:
+    """Return the cross entropy over pixels, each pixel weighted by its true class."""
+    if weights is not None and len(weights) != max(logits.shape[1], 2):
+        raise UsageError(
+            f"pixel_weights: expected {max(logits.shape[1], 2)} numbers, the background's and one per class, "
+            f"got {len(weights)}. Give one number for each."
+        )
     if logits.shape[1] == 1:
         truth = (masks > 0).unsqueeze(1).to(logits.dtype)
-        return functional.binary_cross_entropy_with_logits(logits, truth)
-    return functional.cross_entropy(logits, masks.long())
+        if weights is None:
+            return functional.binary_cross_entropy_with_logits(logits, truth)
+        losses = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+        of_pixels = weights[0] + (weights[1] - weights[0]) * truth
+        return (losses * of_pixels).sum() / of_pixels.sum()
+    return functional.cross_entropy(
+        logits, masks.long(), weight=None if weights is None else logits.new_tensor(weights)
+    )
 
 
 def _binary_loss(logits: Tensor, labels: Tensor) -> Tensor:

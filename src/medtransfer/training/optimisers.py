@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
+from timm.optim.lars import Lars
 from torch import nn
 
 from medtransfer.training.recipe import TrainingRecipe
 
+RateFactors = Mapping[str, float]
+"""Name of a parameter to what its learning rate is multiplied by; 1 for those that are not named."""
+NO_FACTORS: RateFactors = MappingProxyType({})
 
-def build_optimiser(network: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
-    """Return the recipe's optimiser over the trainable parameters of a network, in its fused form."""
-    groups = parameter_groups(network, recipe.weight_decay)
+
+def build_optimiser(
+    network: nn.Module, recipe: TrainingRecipe, factors: RateFactors = NO_FACTORS
+) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over the trainable parameters of a network, fused where it can be.
+
+    Args:
+        network: What is trained.
+        recipe: Which optimiser, rate and decay.
+        factors: Of the learning rate, by parameter name.
+
+    Reference:
+        LARS: You et al., "Large Batch Training of Convolutional Networks", 2017; parameters without decay
+        take the plain step, as the authors do for biases and normalisation.
+    """
+    groups = parameter_groups(network, recipe.weight_decay, factors)
     rate = recipe.learning_rate
+    if recipe.optimiser == "lars":
+        return Lars(groups, lr=rate, momentum=recipe.momentum)
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, fused=True)
     if recipe.optimiser == "adam":
@@ -22,23 +42,28 @@ def build_optimiser(network: nn.Module, recipe: TrainingRecipe) -> torch.optim.O
     return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return the trainable parameters as optimiser groups.
+def parameter_groups(
+    network: nn.Module, weight_decay: float, factors: RateFactors = NO_FACTORS
+) -> list[dict[str, Any]]:
+    """Return the trainable parameters as optimiser groups, each with its ``rate_factor``.
 
     Biases, the parameters of normalisation layers and scales (all have one axis), and what the network
     itself names in ``no_weight_decay()``, such as position embeddings, form a group without decay.
     """
     exempt = set(_named_by_the_network(network))
-    decaying: list[nn.Parameter] = []
-    constant: list[nn.Parameter] = []
+    members: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            (constant if parameter.ndim <= 1 or name in exempt else decaying).append(parameter)
-    groups = [
-        {"params": decaying, "weight_decay": weight_decay},
-        {"params": constant, "weight_decay": 0.0},
+            decays = parameter.ndim > 1 and name not in exempt
+            members.setdefault((factors.get(name, 1.0), decays), []).append(parameter)
+    return [
+        {
+            "params": members[factor, decays],
+            "weight_decay": weight_decay if decays else 0.0,
+            "rate_factor": factor,
+        }
+        for factor, decays in sorted(members, reverse=True)
     ]
-    return [group for group in groups if group["params"]]
 
 
 def _named_by_the_network(network: nn.Module) -> Iterator[str]:

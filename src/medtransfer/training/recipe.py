@@ -11,10 +11,14 @@ from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
 from medtransfer.core.registry import Registry
 
-Optimiser = Literal["adamw", "adam", "sgd"]
-Schedule = Literal["plateau", "cosine", "constant"]
+Optimiser = Literal["adamw", "adam", "sgd", "lars"]
+Schedule = Literal["plateau", "cosine", "exponential", "constant"]
 Precision = Literal["fp32", "bf16-mixed"]
 MaskLoss = Literal["bce+dice", "bce", "dice"]
+
+_ADDED_LATER = frozenset(
+    ("epoch_factor", "layer_decay", "train_last", "average_decay", "micro_batch", "pixel_weights")
+)
 
 SMALLEST_BATCH = 4
 """Below this many cases batch normalisation is too noisy to train."""
@@ -26,7 +30,8 @@ class TrainingRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     optimiser: Optimiser = "adamw"
-    """AdamW, Adam (decay added to the gradient) or SGD with Nesterov momentum off."""
+    """AdamW, Adam (decay added to the gradient), SGD with Nesterov momentum off, or LARS, which fits the step of
+    each kernel to its length and leaves biases and normalisation out of that."""
     learning_rate: float = Field(default=3e-4, gt=0)
     """Rate after warm-up, before the schedule lowers it."""
     weight_decay: float = Field(default=0.01, ge=0)
@@ -34,7 +39,8 @@ class TrainingRecipe(BaseModel):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of SGD; the others do not use it."""
     schedule: Schedule = "cosine"
-    """``cosine`` falls to 0 over all epochs; ``plateau`` lowers when the validation loss stalls."""
+    """``cosine`` falls to 0 over all epochs; ``plateau`` lowers when the validation loss stalls;
+    ``exponential`` multiplies by ``epoch_factor`` after every epoch."""
     cosine_step: Literal["iteration", "epoch"] = "iteration"
     """Whether the cosine falls with every optimiser step, or stays through an epoch."""
     warmup_epochs: int = Field(default=1, ge=0)
@@ -45,6 +51,15 @@ class TrainingRecipe(BaseModel):
     """``plateau`` acts when more than this many epochs in a row did not improve the validation loss."""
     plateau_threshold: float = Field(default=1e-4, ge=0, lt=1)
     """Relative decrease of the validation loss that ``plateau`` counts as an improvement."""
+    epoch_factor: float = Field(default=0.97, gt=0, le=1)
+    """What ``exponential`` multiplies the rate by after every epoch; the others do not use it."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Factor of the rate from one layer group of the encoder to the one before it; 1 treats all alike."""
+    train_last: int | None = Field(default=None, ge=0)
+    """Number of the encoder's last layer groups that are trained; the others are frozen. None trains all."""
+    average_decay: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of an exponential moving average of the weights, which is then what is scored and kept; it is
+    (1 + t) / (10 + t) at step t where that is smaller. None keeps the weights themselves."""
     epochs: int = Field(default=50, ge=1)
     """Most passes over the training cases."""
     patience: int = Field(default=15, ge=1)
@@ -53,10 +68,15 @@ class TrainingRecipe(BaseModel):
     """What is compared on validation after each epoch, to keep the best weights and to stop."""
     batch_size: int = Field(default=32, ge=1)
     """Cases per optimiser step, at most."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Most cases that go through the network at once; the gradients of a step are added up. Batch normalisation
+    sees the smaller batch. None takes the whole batch."""
     least_steps: int = Field(default=4, ge=1)
     """Steps per epoch below which few training cases are cut into smaller batches, of 4 cases at least."""
     mask_loss: MaskLoss = "bce+dice"
     """Segmentation loss; with several classes cross entropy stands for ``bce``."""
+    pixel_weights: tuple[float, ...] | None = Field(default=None, strict=False, min_length=2)
+    """Segmentation: weight of the background and of each class in the cross entropy over pixels; None for 1."""
     batch_dice: bool = False
     """Whether soft Dice pools the pixels of a batch instead of those of each image."""
     precision: Precision = "fp32"
@@ -80,6 +100,20 @@ class TrainingRecipe(BaseModel):
         """
         return min(self.batch_size, max(SMALLEST_BATCH, cases // self.least_steps))
 
+    def as_settings(self) -> dict[str, Any]:
+        """Return all fields as JSON values; later additions are left out where they are at their defaults.
+
+        The result goes into fingerprints, and a field that did not exist when a trial was done must not
+        make it another trial.
+        """
+        values = self.model_dump(mode="json")
+        plain = type(self)()
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in _ADDED_LATER or getattr(self, name) != getattr(plain, name)
+        }
+
     def changed(self, **fields: Any) -> TrainingRecipe:
         """Return a copy with other values, checked like new ones.
 
@@ -96,8 +130,8 @@ class TrainingRecipe(BaseModel):
 recipes: Registry[TrainingRecipe] = Registry("recipe", see="medtransfer run --help")
 """Recipes by name.
 
-``studyA-cls`` and ``studyA-seg`` repeat the settings of two published studies of transfer learning; every
-value they did not set is the neutral one.
+``studyA-cls``, ``studyA-seg`` and ``studyB-seg`` repeat the settings of published studies of transfer learning;
+every value they did not set is the neutral one.
 """
 
 _AS_WRITTEN: Mapping[str, Any] = {"weight_decay": 0.0, "warmup_epochs": 0, "batch_size": 32, "least_steps": 1}
@@ -129,5 +163,18 @@ recipes.add(
         patience=20,
         mask_loss="dice",
         batch_dice=True,
+    ),
+)
+recipes.add(
+    "studyB-seg",
+    recipes.get("studyA-seg").changed(
+        optimiser="adamw",
+        learning_rate=2e-4,
+        weight_decay=0.01,
+        cosine_step="iteration",
+        warmup_epochs=20,
+        epochs=500,
+        patience=50,
+        precision="bf16-mixed",
     ),
 )

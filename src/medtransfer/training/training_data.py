@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from medtransfer.data.augmentation import Augmentation
-from medtransfer.data.batches import Batch, evaluation_batches, training_batches
+from medtransfer.data.batches import CENTRE, Batch, Crop, evaluation_batches, training_batches
 from medtransfer.data.decoded_cache import DecodedCache
 
 IndexArray = npt.NDArray[np.int64]
@@ -101,10 +101,10 @@ class CachedImages:
         """Yield the validation cases, in order, as centre crops."""
         return self.evaluation(self.validate)
 
-    def evaluation(self, rows: IndexArray) -> Iterator[TensorBatch]:
-        """Yield any cases, in the order of ``rows``, as centre crops."""
+    def evaluation(self, rows: IndexArray, crop: Crop = CENTRE) -> Iterator[TensorBatch]:
+        """Yield any cases, in the order of ``rows``, as one crop each, at the centre if unsaid."""
         batches = evaluation_batches(
-            self.cache, self.labels, rows, batch_size=EVALUATION_BATCH, size=self.size
+            self.cache, self.labels, rows, batch_size=EVALUATION_BATCH, size=self.size, crop=crop
         )
         return (self._tensors(batch) for batch in batches)
 
