@@ -13,7 +13,8 @@ import pytest
 
 from medtransfer.core import verified_files
 from medtransfer.core.errors import StoreError
-from medtransfer.features import feature_store
+from medtransfer.features import array_files, feature_store
+from medtransfer.features.extraction import Extraction as Extraction_
 from medtransfer.features.feature_store import feature_key, open_features
 from medtransfer.models.source_model import (
     Architecture,
@@ -78,6 +79,7 @@ def test_what_an_embedding_depends_on_is_in_the_key() -> None:
         key(decoded_key="e"),
         key(size=192),
         key(device="cuda"),
+        key(extraction=Extraction_(precision="fp16")),
         key(replace(MODEL, architecture=replace(MODEL.architecture, trunk="layer3"))),
         key(replace(MODEL, weights=replace(weights, prefix="encoder_k."))),
         key(replace(MODEL, weights=None)),
@@ -107,9 +109,9 @@ def _flip(path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda folder: _flip(folder / "k.npy"),
-        lambda folder: os.truncate(folder / "k.npy", 60),
-        lambda folder: (folder / "k.npy").unlink(),
+        lambda folder: _flip(folder / "k.embeddings.npy"),
+        lambda folder: os.truncate(folder / "k.embeddings.npy", 60),
+        lambda folder: (folder / "k.embeddings.npy").unlink(),
         lambda folder: (folder / "k.json").unlink(),
         lambda folder: (folder / "k.json").write_text("{"),
         lambda folder: (folder / "k.json").write_text("[]"),
@@ -136,7 +138,7 @@ def test_a_writer_that_dies_leaves_nothing_that_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(feature_store, "write_atomically", die)
+        patched.setattr(array_files, "write_atomically", die)
         with pytest.raises(KeyboardInterrupt):
             open_features(tmp_path, "k", Extraction())
     extraction = Extraction()
@@ -148,7 +150,7 @@ def test_a_full_disk_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(feature_store.np, "save", full)
+    monkeypatch.setattr(array_files.np, "save", full)
     with pytest.raises(StoreError, match=r"got 'No space left on device'. Free space"):
         open_features(tmp_path, "k", Extraction())
     assert not list(tmp_path.glob("*.npy"))

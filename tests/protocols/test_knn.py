@@ -51,7 +51,7 @@ def features(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bench], np.ndarray]:
         labels = bench.cases.labels().astype(np.float64).reshape(len(bench.cases), -1)
         known = np.column_stack([labels, labels**2]) @ random.standard_normal((2 * labels.shape[1], 12))
         embeddings = (known + noise * random.standard_normal(known.shape)).astype(np.float32)
-        monkeypatch.setattr(fit_knn, "bench_features", lambda _bench, _size: embeddings)
+        monkeypatch.setattr(fit_knn, "bench_features", lambda *_: embeddings)
         return embeddings
 
     return install

@@ -23,6 +23,7 @@ from medtransfer.models.catalogue import resolve_model
 from medtransfer.protocols import bench_features, fit_linear
 from medtransfer.protocols.linear import STRENGTHS, Linear
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
+from tests.training.drawn_cases import drawn_labels
 
 MULTIPLE = {TaskKind.BINARY: 2, TaskKind.MULTI_CLASS: 3, TaskKind.MULTI_LABEL: 3}
 
@@ -53,7 +54,7 @@ def features(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bench], np.ndarray]:
         labels = bench.cases.labels().astype(np.float64).reshape(len(bench.cases), -1)
         known = np.column_stack([labels, labels**2]) @ random.standard_normal((2 * labels.shape[1], 24))
         embeddings = (known + noise * random.standard_normal(known.shape)).astype(np.float32)
-        monkeypatch.setattr(fit_linear, "bench_features", lambda _bench, _size: embeddings)
+        monkeypatch.setattr(fit_linear, "bench_features", lambda *_: embeddings)
         return embeddings
 
     return install
@@ -223,3 +224,26 @@ def test_only_the_subset_varies() -> None:
         assert Linear().shares_work(kind)
     assert Linear().varied(TaskKind.SEGMENTATION, 1.0) == ("training",)
     assert all(Linear.supports(kind) for kind in TaskKind)
+
+
+def test_features_in_half_precision_take_half_the_room_and_give_nearly_the_same(tmp_path: Path) -> None:
+    cases = drawn_labels()
+    bench = Bench("drawn", cases, resolve_model("resnet20.random"), None, tmp_path, "auc")
+    request = TransferRequest(1.0, 0, cases.indices("train"), 0)
+    (full,) = Linear(image_size=28).fit(bench, [request])
+    (half,) = Linear(image_size=28, feature_precision="fp16").fit(bench, [request])
+    sizes = sorted(path.stat().st_size for path in (tmp_path / "features").glob("*.npy"))
+    assert sizes[0] < 0.6 * sizes[1]
+    assert half.predictions["best"]["test"].scores == pytest.approx(
+        full.predictions["best"]["test"].scores, abs=0.02
+    )
+
+
+def test_only_another_extraction_enters_the_settings() -> None:
+    plain = Linear().settings(TaskKind.BINARY)
+    assert {"engine", "feature_precision"}.isdisjoint(plain)
+    other = Linear(engine="openvino", feature_precision="fp16").settings(TaskKind.BINARY)
+    assert other == plain | {"engine": "openvino", "feature_precision": "fp16"}
+    assert Linear(engine="openvino").settings(TaskKind.SEGMENTATION) == Linear().settings(
+        TaskKind.SEGMENTATION
+    )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from medtransfer.core.errors import TrialError
+from medtransfer.core.errors import TrialError, UsageError
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.data.batches import evaluation_batches
 from medtransfer.data.decoded_cache import DecodedCache
+from medtransfer.features.extraction import Engine
 from medtransfer.models.network import Encoder
 
 EMBEDDING_BATCH = 64
 """Cases per forward pass; fixed, because the last digits of a convolution can depend on it."""
+AGREEMENT_CASES = 8
+"""Cases on which another engine is compared with torch before it is used."""
 
 
 def extract_embeddings(
@@ -24,6 +29,7 @@ def extract_embeddings(
     device: str = "cpu",
     batch_size: int = EMBEDDING_BATCH,
     memory_format: torch.memory_format = torch.contiguous_format,
+    engine: Engine = "torch",
     progress: Progress = no_progress,
 ) -> npt.NDArray[np.float32]:
     """Return the embeddings of all cases, each seen once as its centre view.
@@ -38,27 +44,56 @@ def extract_embeddings(
         device: Where to compute.
         batch_size: Cases per forward pass, at least 1.
         memory_format: Order of the axes of images and kernels in memory.
+        engine: What runs the network; ``openvino`` on the CPU only.
         progress: Told about the cases done.
 
     Returns:
         (N, F), in the row order of the cache.
 
     Raises:
-        TrialError: If a feature is NaN or infinite.
+        TrialError: If a feature is NaN or infinite, or the engine does not agree with torch.
+        UsageError: If the engine is not installed or not for this device.
         ShapeError: If the size does not fit the cache.
     """
     place = torch.device(device)
     encoder.to(place).to(memory_format=memory_format).eval()
     embeddings = np.empty((len(cache), encoder.embedding_size), dtype=np.float32)
     rows = np.arange(len(cache), dtype=np.int64)
+    embed = _torch_engine(encoder, place, memory_format)
+    if engine == "openvino" and len(cache):
+        embed = _openvino_engine(encoder, cache, size, place)
     for batch in evaluation_batches(cache, None, rows, batch_size=batch_size, size=size):
-        with torch.inference_mode():
-            images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)
-            features = encoder(images.to(place).contiguous(memory_format=memory_format))
-        embeddings[batch.indices] = features.float().cpu().numpy()
+        embeddings[batch.indices] = embed(batch.images)
         progress("embedding", int(batch.indices[-1]) + 1, len(cache))
     _require_finite(embeddings, encoder.name)
     return embeddings
+
+
+Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+"""From uint8 images (B, H, W, C) to embeddings (B, F)."""
+
+
+def _torch_engine(encoder: Encoder, place: torch.device, memory_format: torch.memory_format) -> Embed:
+    def embed(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            inputs = torch.from_numpy(images).permute(0, 3, 1, 2)
+            features = encoder(inputs.to(place).contiguous(memory_format=memory_format))
+        return np.asarray(features.float().cpu().numpy(), dtype=np.float32)
+
+    return embed
+
+
+def _openvino_engine(encoder: Encoder, cache: DecodedCache, size: int, place: torch.device) -> Embed:
+    from medtransfer.features.openvino_encoder import compile_encoder
+
+    if place.type != "cpu":
+        raise UsageError(
+            f"engine 'openvino': expected the device 'cpu', got {place.type!r}. Use the engine 'torch'."
+        )
+    some = np.arange(min(len(cache), AGREEMENT_CASES), dtype=np.int64)
+    (first,) = evaluation_batches(cache, None, some, batch_size=AGREEMENT_CASES, size=size)
+    run = compile_encoder(encoder, np.ascontiguousarray(first.images.transpose(0, 3, 1, 2)))
+    return lambda images: run(images.transpose(0, 3, 1, 2))
 
 
 def _require_finite(embeddings: npt.NDArray[np.float32], name: str) -> None:

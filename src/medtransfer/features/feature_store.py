@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import numpy.typing as npt
 
-from medtransfer.core.atomic import atomic_writer, write_atomically
-from medtransfer.core.errors import StoreError
 from medtransfer.core.fingerprints import hash_json
 from medtransfer.core.provenance import package_versions
-from medtransfer.core.verified_files import is_as_declared, size_and_hash
+from medtransfer.features.array_files import open_arrays
+from medtransfer.features.extraction import PLAIN_EXTRACTION, Extraction
 from medtransfer.models.source_model import InputContract, SourceModel, WeightsFile
 
-FloatArray = npt.NDArray[np.float32]
+FeatureArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 
 REVISION = 1
 """Raised whenever the same network and images would give other embeddings."""
@@ -35,6 +32,7 @@ def feature_key(
     decoded_key: str,
     size: int,
     device: str,
+    extraction: Extraction = PLAIN_EXTRACTION,
 ) -> str:
     """Return the name of a matrix of embeddings.
 
@@ -47,11 +45,12 @@ def feature_key(
         size: Side of the views in pixels.
         device: Device the network runs on; its type counts, because kernels differ in the last digits,
             and so do the versions of the libraries the kernels come from.
+        extraction: Engine and number format.
     """
     versions = package_versions()
     parts = {
         "revision": REVISION,
-        "dtype": "float32",
+        "dtype": extraction.dtype.name,
         "weights": weights,
         "rules": _weights_rules(model.weights),
         "architecture": asdict(model.architecture),
@@ -61,14 +60,15 @@ def feature_key(
         "device": device.partition(":")[0],
         "libraries": {name: versions[name] for name in _LIBRARIES},
     }
+    if extraction.engine != "torch":
+        parts["engine"] = [extraction.engine, extraction.engine_version()]
     return hash_json(parts)
 
 
-def open_features(folder: Path, key: str, extract: Callable[[], FloatArray]) -> FloatArray:
+def open_features(folder: Path, key: str, extract: Callable[[], FeatureArray]) -> FeatureArray:
     """Return the embeddings called ``key``, extracting and storing them where they are not on disk yet.
 
-    The array is written first and declared whole by a manifest with its size and hash; both are checked
-    when a process opens it for the first time. What does not match is extracted again.
+    See :func:`~medtransfer.features.array_files.open_arrays` for what is verified and what is removed.
 
     Args:
         folder: Where embeddings lie; it is created.
@@ -76,52 +76,15 @@ def open_features(folder: Path, key: str, extract: Callable[[], FloatArray]) -> 
         extract: Called at most once.
 
     Returns:
-        (N, F) read-only memory map.
+        (N, F) read-only memory map, in the format it was extracted in.
 
     Raises:
         StoreError: If the folder cannot be written, such as on a full disk.
     """
-    found = _read(folder, key)
-    if found is not None:
-        return found
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / f"{key}.lock"):
-            found = _read(folder, key)
-            if found is None:
-                _write(folder, key, np.ascontiguousarray(extract(), dtype=np.float32))
-                found = _read(folder, key)
-    except OSError as error:
-        raise StoreError(
-            f"features: expected a writable folder with room at {folder}, got {error.strerror!r}. "
-            "Free space or choose another cache folder."
-        ) from error
-    if found is None:
-        raise StoreError(f"features: expected {key}.npy in {folder} to read back as written. Check the disk.")
-    return found
+    return open_arrays(folder, key, lambda: {"embeddings": extract()})["embeddings"]
 
 
 def _weights_rules(weights: WeightsFile | None) -> dict[str, Any] | None:
     if weights is None:
         return None
     return {name: value for name, value in asdict(weights).items() if name not in {"file", "url", "sha256"}}
-
-
-def _write(folder: Path, key: str, embeddings: FloatArray) -> None:
-    manifest, array = folder / f"{key}.json", folder / f"{key}.npy"
-    manifest.unlink(missing_ok=True)
-    with atomic_writer(array) as stream:
-        np.save(stream, embeddings, allow_pickle=False)
-    write_atomically(manifest, json.dumps({"key": key, **size_and_hash(array)}))
-
-
-def _read(folder: Path, key: str) -> FloatArray | None:
-    path = folder / f"{key}.npy"
-    try:
-        declared = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
-        if declared["key"] != key or not is_as_declared(path, declared):
-            return None
-        embeddings: FloatArray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, KeyError, TypeError, ValueError):
-        return None
-    return embeddings

@@ -9,7 +9,8 @@ from medtransfer.core.errors import ShapeError, TrialError
 from medtransfer.core.seeds import seed_from
 from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
 from medtransfer.features.embedding import extract_embeddings
-from medtransfer.features.feature_store import feature_key, open_features
+from medtransfer.features.extraction import PLAIN_EXTRACTION, Extraction
+from medtransfer.features.feature_store import FeatureArray, feature_key, open_features
 from medtransfer.models.hub_weights import contract_of
 from medtransfer.models.network import build_encoder
 from medtransfer.models.weights_files import weights_hash
@@ -26,7 +27,7 @@ def embedding_side(bench: Bench, image_size: int | None) -> int:
     return image_size or contract_of(bench.model).size
 
 
-def bench_features(bench: Bench, size: int) -> FloatArray:
+def bench_features(bench: Bench, size: int, extraction: Extraction = PLAIN_EXTRACTION) -> FloatArray:
     """Return the embeddings of all cases, shape (N, F), in the row order of the case table.
 
     A random encoder has the same weights in every trial, drawn from the model's name: what a protocol
@@ -35,10 +36,11 @@ def bench_features(bench: Bench, size: int) -> FloatArray:
     Args:
         bench: Cases and source model.
         size: Side of the views in pixels.
+        extraction: Engine and number format.
 
     Raises:
-        TrialError: If a feature is not finite.
-        UsageError: If the source model cannot take images of that size.
+        TrialError: If a feature is not finite, or the engine does not agree with torch.
+        UsageError: If the source model cannot take images of that size, or the engine is not there.
     """
     side = cache_side(bench.cases.kind, size)
     cache = open_decoded_cache(bench.cases, side, bench.cache_folder, progress=bench.progress)
@@ -50,8 +52,28 @@ def bench_features(bench: Bench, size: int) -> FloatArray:
         decoded_key=cache.key,
         size=size,
         device=bench.device,
+        extraction=extraction,
     )
-    return open_features(bench.cache_folder / "features", key, lambda: _extract(bench, cache, size))
+    found = open_features(
+        bench.cache_folder / "features",
+        key,
+        lambda: _kept(_extract(bench, cache, size, extraction), bench, extraction),
+    )
+    return np.asarray(found, dtype=np.float32)
+
+
+def _kept(embeddings: FloatArray, bench: Bench, extraction: Extraction) -> FeatureArray:
+    """Return embeddings in the format they are kept in, refused where that cannot hold them."""
+    if extraction.precision == "fp32":
+        return embeddings
+    largest = float(np.abs(embeddings).max(initial=0.0))
+    if largest > np.finfo(np.float16).max:
+        raise TrialError(
+            "features_too_large",
+            f"model {bench.model.name!r}: expected features of at most {np.finfo(np.float16).max:g} to keep them in "
+            f"fp16, got {largest:g}. Leave 'feature_precision' out for this model.",
+        )
+    return embeddings.astype(np.float16)
 
 
 def splits_of(bench: Bench) -> tuple[IndexArray, IndexArray]:
@@ -83,7 +105,7 @@ def require_training_rows(bench: Bench, request: TransferRequest) -> None:
         )
 
 
-def _extract(bench: Bench, cache: DecodedCache, size: int) -> FloatArray:
+def _extract(bench: Bench, cache: DecodedCache, size: int, extraction: Extraction) -> FloatArray:
     import torch
 
     encoder = build_encoder(
@@ -97,6 +119,7 @@ def _extract(bench: Bench, cache: DecodedCache, size: int) -> FloatArray:
             size=size,
             device=bench.device,
             memory_format=memory_format_for(encoder, size, device),
+            engine=extraction.engine,
             progress=bench.progress,
         )
 

@@ -42,7 +42,7 @@ def fit_knn(settings: Knn, bench: Bench, requests: Sequence[TransferRequest]) ->
             f"{bench.cases.kind.value}. Use 'linear' or 'finetune'."
         )
     size = embedding_side(bench, settings.image_size)
-    features = bench_features(bench, size)
+    features = bench_features(bench, size, settings.extraction())
     for request in requests:
         require_training_rows(bench, request)
     subsets = {request.train.tobytes(): request.train for request in requests}

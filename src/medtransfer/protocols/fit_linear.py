@@ -29,7 +29,7 @@ def fit_linear(settings: Linear, bench: Bench, requests: Sequence[TransferReques
     with the same subset, such as all those with all labels, are solved once.
     """
     size = embedding_side(bench, settings.image_size)
-    features = bench_features(bench, size)
+    features = bench_features(bench, size, settings.extraction())
     solved: dict[bytes, Transfer] = {}
     for request in requests:
         subset = request.train.tobytes()

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.features.extraction import Engine, Extraction, FeaturePrecision, changed_extraction
 from medtransfer.protocols.nearest_neighbours import TEMPERATURE, Vote
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
 
@@ -32,6 +33,13 @@ class Knn(BaseModel):
         ge=16,
         le=2048,
         description="Side of the images in pixels; the source model's own if unset.",
+    )
+    engine: Engine = Field(
+        default="torch",
+        description="what computes embeddings: torch, or openvino, which is faster on many CPUs.",
+    )
+    feature_precision: FeaturePrecision = Field(
+        default="fp32", description="format embeddings are kept in; fp16 takes half the room."
     )
     ks: tuple[int, ...] = Field(
         default=(1, 5, 10, 20, 50, 100, 200),
@@ -73,7 +81,12 @@ class Knn(BaseModel):
             "ks": list(self.ks),
             "votes": list(self.votes),
             "temperature": TEMPERATURE,
+            **changed_extraction(self.extraction()),
         }
+
+    def extraction(self) -> Extraction:
+        """Return how embeddings are computed and kept."""
+        return Extraction(self.engine, self.feature_precision)
 
     def varied(self, kind: TaskKind, label_fraction: float) -> tuple[str, ...]:  # noqa: ARG002 (the interface)
         """Return what differs between repetitions: the subset alone."""

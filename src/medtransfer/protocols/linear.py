@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.features.extraction import Engine, Extraction, FeaturePrecision, changed_extraction
 from medtransfer.models.decoders import Decoder, check_widths
 from medtransfer.protocols.frozen_decoder_settings import FrozenDecoderSettings
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
@@ -54,6 +55,13 @@ class Linear(BaseModel):
         ge=16,
         le=2048,
         description="Side of the images in pixels; the source model's own if unset.",
+    )
+    engine: Engine = Field(
+        default="torch",
+        description="Classification: what computes embeddings: torch, or openvino, which is faster on many CPUs.",
+    )
+    feature_precision: FeaturePrecision = Field(
+        default="fp32", description="Classification: format embeddings are kept in; fp16 takes half the room."
     )
     strengths: tuple[float, ...] = Field(
         default=STRENGTHS,
@@ -121,7 +129,12 @@ class Linear(BaseModel):
         """Return the resolved settings as JSON values; those that a kind does not use are left out."""
         if not kind.is_classification:
             return self.decoder_settings().resolved()
-        return {"image_size": self.image_size, "strengths": list(self.strengths)}
+        found = {"image_size": self.image_size, "strengths": list(self.strengths)}
+        return found | changed_extraction(self.extraction())
+
+    def extraction(self) -> Extraction:
+        """Return how embeddings are computed and kept."""
+        return Extraction(self.engine, self.feature_precision)
 
     def varied(self, kind: TaskKind, label_fraction: float) -> tuple[str, ...]:
         """Return what differs between repetitions: for classification the subset alone."""
