@@ -59,3 +59,11 @@ bars.add(
         "benchmarks.readers:contests",
     ),
 )
+bars.add(
+    "bootstrap",
+    Bar(
+        "bootstrap over patients",
+        "scikit-learn's weighted AUC, one draw after the other ÷ ours, per draw and model",
+        "benchmarks.bootstrap_of_patients:contests",
+    ),
+)

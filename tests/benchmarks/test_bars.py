@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import r3_probe_grid, r5_start, r8_growth
+from benchmarks import bootstrap_of_patients, r3_probe_grid, r5_start, r8_growth
 from benchmarks.contest import Contest
 from benchmarks.drawn_pictures import SIDE, write_pictures
 from benchmarks.registry import bars
 from medtransfer.data.decoded_cache import open_decoded_cache
 
-IN_A_MOMENT = ("R3", "R5")
+IN_A_MOMENT = ("R3", "R5", "bootstrap")
 
 
 @pytest.mark.parametrize("name", bars.names())
@@ -113,3 +113,14 @@ def test_image_bars_do_the_same_work_on_both_sides(tmp_path: Path, monkeypatch: 
             assert verdict.equal, (contest.name, verdict.facts)
             found.append(contest)
     assert [contest.name for contest in found] == ["resnet20@32 training", "resnet20@32 embedding"] * 2
+
+
+def test_other_auc_values_lose_the_bootstrap() -> None:
+    split = bootstrap_of_patients.draw_split(200, 30, 2, 100)
+    weights = bootstrap_of_patients.first_weights(split, 3)
+    plain, ours = bootstrap_of_patients.plain(split, weights), bootstrap_of_patients.ours(split)
+    results = {"scikit-learn, draw by draw": plain, "ours": (1.0, ours)}
+    assert bootstrap_of_patients.verdict(results).equal
+    assert ours.shape == (2, 100)
+    ours[1, 2] += 1e-9
+    assert not bootstrap_of_patients.verdict(results).equal

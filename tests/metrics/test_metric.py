@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medtransfer.core.errors import ShapeError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.metrics import metric as metric_module
 from medtransfer.metrics.declared_metrics import metrics
@@ -62,3 +63,10 @@ def test_direction_becomes_a_sign_once() -> None:
     assert (metric.sign, replace(metric, higher_is_better=False).sign) == (1, -1)
     assert metric.supports(TaskKind.BINARY)
     assert not metric.supports(TaskKind.SEGMENTATION)
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+def test_weights_that_are_none_are_refused(binary: Build, bad: float) -> None:
+    weights = np.array([[1.0, bad]])
+    with pytest.raises(ShapeError, match="weights: expected finite numbers of at least 0"):
+        metrics.get("auc").resampled(binary([0, 1], [0.2, 0.9]), weights)

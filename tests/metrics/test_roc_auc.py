@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from medtransfer.metrics.declared_metrics import metrics
 from medtransfer.metrics.roc_auc import FEW_POSITIVES, weighted_auc
+from medtransfer.stats.patients import patient_weights
 
 Build = Callable[..., Any]
 AUC = metrics.get("auc")
@@ -87,3 +91,58 @@ def test_scores_beyond_probabilities_rank_the_same() -> None:
     truth = np.array([False, True, True, False])
     assert weighted_auc(logits, truth, np.ones((1, 4)))[0] == 1.0
     assert weighted_auc(-logits, truth, np.ones((1, 4)))[0] == 0.0
+
+
+class TestManyDraws:
+    """Going through the cases must give what a cumulated sum per draw gives, digit by digit for counts."""
+
+    @settings(deadline=None, max_examples=60)
+    @given(
+        st.integers(0, 10**6),
+        st.integers(1, 40),
+        st.integers(1, 12),
+        st.sampled_from(["C", "F", "portion"]),
+        st.floats(0.05, 0.95),
+    )
+    def test_both_ways_agree_ties_and_absent_classes_included(
+        self, seed: int, cases: int, levels: int, layout: str, share: float
+    ) -> None:
+        draw = np.random.default_rng(seed)
+        scores, positive = draw.integers(0, levels, cases) / levels, draw.random(cases) < share
+        counts = draw.multinomial(cases, np.full(cases, 1 / cases), size=120).astype(np.float64)
+        counts = np.asfortranarray(counts) if layout != "C" else counts
+        counts = counts[20:100] if layout == "portion" else counts
+        many = weighted_auc(scores, positive, counts)
+        few = np.concatenate(
+            [weighted_auc(scores, positive, counts[row : row + 1]) for row in range(len(counts))]
+        )
+        np.testing.assert_array_equal(many, few)
+
+    def test_fractions_of_weights_agree_to_rounding(self) -> None:
+        draw = np.random.default_rng(3)
+        scores, positive = draw.integers(0, 20, 200) / 20, draw.random(200) < 0.7
+        weights = draw.random((60, 200))
+        many = weighted_auc(scores, positive, weights)
+        for row, value in zip(weights, many, strict=True):
+            expected = roc_auc_score(positive, scores, sample_weight=row)
+            assert value == pytest.approx(expected, abs=1e-12)
+
+    def test_weights_are_left_as_they_were(self) -> None:
+        weights = np.asfortranarray(np.random.default_rng(4).random((60, 30)))
+        before = weights.copy()
+        weighted_auc(np.arange(30) // 3 / 10, np.arange(30) % 2 == 0, weights)
+        np.testing.assert_array_equal(weights, before)
+
+    def test_a_label_that_is_not_known_counts_nowhere(self, findings: Build) -> None:
+        draw = np.random.default_rng(5)
+        labels = draw.integers(0, 2, (40, 2)).astype(np.float64)
+        labels[:5, 0] = np.nan
+        found = findings(labels.tolist(), draw.random((40, 2)).tolist())
+        weights = patient_weights([str(row) for row in range(40)], 60, seed=1)
+        values = AUC.resampled(found, weights)
+        for row, value in zip(weights, values, strict=True):
+            both = [
+                roc_auc_score(labels[known, k], found.scores[known, k], sample_weight=row[known])
+                for k, known in enumerate(~np.isnan(labels).T)
+            ]
+            assert value == pytest.approx(np.mean(both), abs=1e-12)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from medtransfer.core.errors import ShapeError
-from medtransfer.stats.equivalence import equivalence_of_pairs, equivalence_of_runs
+from medtransfer.stats.equivalence import equivalence_by_cases, equivalence_of_pairs, equivalence_of_runs
 
 D = [0.002, -0.001, 0.003, 0, -0.002, 0.001, 0.004, -0.003, 0.002, 0.001]
 runs = st.lists(st.floats(-1, 1).map(lambda value: round(value, 4)), min_size=2, max_size=9)
@@ -24,6 +25,7 @@ def test_the_reference_values() -> None:
     assert not equivalence_of_pairs(D, 0.001).equivalent
 
 
+@settings(deadline=None)
 @given(a=runs, b=runs, margin=st.floats(0.01, 2))
 def test_unpaired_runs_are_statsmodels_unequal_variance(
     a: list[float], b: list[float], margin: float
@@ -56,3 +58,67 @@ def test_one_run_or_no_variation_decides_nothing() -> None:
 def test_margins_and_levels_out_of_range_are_refused(margin: float, alpha: float) -> None:
     with pytest.raises(ShapeError, match="a positive margin and alpha"):
         equivalence_of_pairs(D, margin, alpha=alpha)
+
+
+class TestOverPatients:
+    """Draws of deterministic cells, where no seed can tell how sure the difference is."""
+
+    SHARED = np.random.default_rng(1).normal(0, 0.05, 4000)
+
+    def test_a_normal_difference_gives_the_normal_tests(self) -> None:
+        noise = np.random.default_rng(2).normal(0, 0.004, 4000)
+        found = equivalence_by_cases(
+            0.802, 0.8, 0.802 + self.SHARED + noise, 0.8 + self.SHARED, 0.01, patients=50
+        )
+        expected = max(norm.sf((0.01 + 0.002) / 0.004), norm.cdf((0.002 - 0.01) / 0.004))
+        assert found.p == pytest.approx(expected, abs=0.006)
+        half = norm.ppf(0.95) * 0.004
+        assert (found.low, found.high) == pytest.approx((0.002 - half, 0.002 + half), abs=3e-4)
+        assert (found.equivalent, found.unit, found.paired) == (True, "patients", True)
+        assert (found.t_low, found.t_high, found.df) == (None, None, None)
+        assert found.difference == pytest.approx(0.002)
+
+    @settings(deadline=None)
+    @given(st.integers(0, 10**6), st.floats(0.001, 0.05), st.integers(20, 200))
+    def test_it_is_equivalent_only_where_the_interval_lies_within(
+        self, seed: int, margin: float, draws: int
+    ) -> None:
+        d = np.random.default_rng(seed).normal(0.005, 0.01, draws)
+        found = equivalence_by_cases(0.5, 0.5, 0.5 + d, np.full(draws, 0.5), margin, patients=50, alpha=0.1)
+        assert (found.low, found.high) == pytest.approx(tuple(np.quantile(d, [0.1, 0.9])))
+        if found.equivalent:
+            assert max(abs(found.low or 0), abs(found.high or 0)) < margin
+        elif found.p is not None and found.p > 0.1 + 2 / draws:  # one draw of slack between rank and quantile
+            assert max(abs(found.low or 0), abs(found.high or 0)) >= margin
+
+    def test_it_counts_the_draws_beyond_the_margin_and_the_observed_one(self) -> None:
+        line = np.concatenate([np.full(3, -0.02), np.full(94, 0.0), np.full(2, 0.02)])
+        found = equivalence_by_cases(0.5, 0.5, 0.5 + line, np.full(99, 0.5), 0.01, patients=50)
+        assert found.p == pytest.approx(4 / 100)
+        at_the_margin = equivalence_by_cases(0.5, 0.5, line, np.zeros(99), 0.02, patients=50)
+        assert at_the_margin.p == pytest.approx(4 / 100)
+
+    def test_one_model_twice_is_within_any_margin(self) -> None:
+        found = equivalence_by_cases(0.8, 0.8, self.SHARED, self.SHARED, 1e-6, patients=50)
+        assert found.p == pytest.approx(1 / 4001)
+        assert found.equivalent
+
+    def test_one_patient_or_too_many_undefined_draws_decide_nothing(self) -> None:
+        holes = np.where(np.arange(100) < 6, np.nan, 0.5)
+        for found in (
+            equivalence_by_cases(0.5, 0.5, np.full(100, 0.5), np.full(100, 0.5), 0.01, patients=1),
+            equivalence_by_cases(0.5, 0.5, holes, np.full(100, 0.5), 0.01, patients=50),
+        ):
+            assert (found.p, found.low, found.high, found.equivalent) == (None, None, None, False)
+        few = np.where(np.arange(100) < 5, np.nan, 0.5)
+        assert equivalence_by_cases(0.5, 0.5, few, np.full(100, 0.5), 0.01, patients=50).p == pytest.approx(
+            1 / 96
+        )
+
+    def test_what_does_not_fit_is_refused(self) -> None:
+        with pytest.raises(ShapeError, match="same draws for both models"):
+            equivalence_by_cases(0.5, 0.5, np.zeros(5), np.zeros(6), 0.01, patients=50)
+        with pytest.raises(ShapeError, match="expected finite points"):
+            equivalence_by_cases(float("nan"), 0.5, np.zeros(5), np.zeros(5), 0.01, patients=50)
+        with pytest.raises(ShapeError, match="a positive margin"):
+            equivalence_by_cases(0.5, 0.5, np.zeros(5), np.zeros(5), 0.0, patients=50)

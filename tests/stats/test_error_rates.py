@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from medtransfer.core.errors import ShapeError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.metrics.declared_metrics import metrics
 from medtransfer.metrics.predictions import ClassificationPredictions
 from medtransfer.stats.comparisons import welch
+from medtransfer.stats.pairwise import pairwise_by_runs
 from medtransfer.stats.patients import bootstrap_interval, patient_weights
 from medtransfer.stats.power import minimum_detectable_difference
+from medtransfer.stats.ranks import friedman, rank_models
 from medtransfer.stats.summaries import summarise_runs
 from medtransfer.stats.ties import tie_group, tie_group_by_cases
 
@@ -155,6 +160,105 @@ def test_labels_that_mean_nothing_give_an_interval_around_one_half() -> None:
             missed[unit] += not interval.low <= 0.5 <= interval.high
     assert missed["patients"] / 60 < 0.15
     assert missed["cases"] / 60 > 0.4
+
+
+def test_permuted_labels_give_an_interval_around_one_half() -> None:
+    """Scores that know the labels, after the labels were mixed among the cases."""
+    draw = np.random.default_rng(22)
+    auc = metrics.get("auc")
+    missed, found_before = 0, 0
+    for number in range(100):
+        honest = study(draw, 60, 2.0)
+        cases = tuple(f"p{row}" for row in range(len(honest.labels)))
+        weights = patient_weights(cases, 200, seed=number)
+        mixed = replace(honest, labels=draw.permutation(honest.labels), patient_ids=cases)
+        for found in (honest, mixed):
+            interval = bootstrap_interval(
+                auc.resampled(found, weights), auc.compute(found).value, patients=60
+            )
+            assert interval.low is not None
+            assert interval.high is not None
+            away = not interval.low <= 0.5 <= interval.high
+            missed, found_before = (
+                missed + (away and found is mixed),
+                found_before + (away and found is honest),
+            )
+    assert missed <= 12
+    assert found_before >= 95
+
+
+def test_a_planted_effect_of_three_deviations_is_found_among_all_pairs() -> None:
+    draw = np.random.default_rng(23)
+    found = 0
+    for _ in range(100):
+        scores = {name: draw.normal(0.80, 0.02, 5).tolist() for name in "abc"}
+        scores["good"] = draw.normal(0.86, 0.02, 5).tolist()
+        pairs = pairwise_by_runs(scores)
+        found += np.mean([pairs.separated("good", name) for name in "abc"])
+    assert found / 100 >= 0.8
+
+
+class TestOrderChangesNoNumber:
+    """Models, data sets, seeds, cases and patients may come in any order."""
+
+    SCORES = {  # noqa: RUF012
+        name: np.random.default_rng(number).normal(0.8 + number / 100, 0.02, 5).tolist()
+        for number, name in enumerate("abcde")
+    }
+
+    def test_of_models_and_seeds(self) -> None:
+        order = np.random.default_rng(24)
+        mixed = {
+            name: order.permutation(self.SCORES[name]).tolist() for name in order.permutation(list("abcde"))
+        }
+        assert tie_group(mixed) == tie_group(self.SCORES)
+        assert pairwise_by_runs(mixed) == pairwise_by_runs(self.SCORES)
+        for name in "abcde":
+            assert summarise_runs(mixed[name]) == summarise_runs(self.SCORES[name])
+
+    def test_of_data_sets(self) -> None:
+        values = np.random.default_rng(25).integers(0, 20, (9, 4)) / 20
+        order = np.random.default_rng(26).permutation(9)
+        one, other = (friedman(rank_models(table)) for table in (values, values[order]))
+        assert (one.chi_square, one.p, one.mean_ranks) == (
+            pytest.approx(other.chi_square, rel=1e-12),
+            pytest.approx(other.p, rel=1e-12),
+            pytest.approx(other.mean_ranks, rel=1e-12),
+        )
+        columns = [3, 1, 0, 2]
+        turned = friedman(rank_models(values[:, columns]))
+        assert turned.mean_ranks == tuple(one.mean_ranks[column] for column in columns)
+
+    def test_of_cases(self) -> None:
+        draw = np.random.default_rng(27)
+        found, auc = study(draw, 40, 1.2), metrics.get("auc")
+        order = draw.permutation(len(found.labels))
+        mixed = replace(
+            found,
+            case_ids=tuple(found.case_ids[row] for row in order),
+            patient_ids=tuple(found.patient_ids[row] for row in order),
+            labels=found.labels[order],
+            scores=found.scores[order],
+        )
+        one, other = (auc.resampled(f, patient_weights(f.patient_ids, 200, seed=1)) for f in (found, mixed))
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_failed_trials_change_n_only(lost: int) -> None:
+    """The runs that are left give the numbers they give alone; the others keep every digit."""
+    scores = TestOrderChangesNoNumber.SCORES
+    failed = {**scores, "a": scores["a"][lost:]}
+    before, after = pairwise_by_runs(scores), pairwise_by_runs(failed)
+    assert after.n == {**before.n, "a": 5 - lost}
+    for pair, comparison in after.comparisons.items():
+        alone = welch(*(failed[name] for name in pair))
+        assert (comparison.p, comparison.difference) == pytest.approx((alone.p, alone.difference), rel=1e-9)
+        if "a" not in pair:
+            assert comparison.p == before.comparisons[pair].p
+            assert comparison.low == before.comparisons[pair].low
+    with pytest.raises(ShapeError, match="Leave failed runs out"):
+        pairwise_by_runs({**scores, "a": [0.8, float("nan")]})
 
 
 def test_paired_draws_hold_the_error_rate_of_two_equal_models() -> None:

@@ -10,11 +10,14 @@ from medtransfer.core.errors import ShapeError
 from medtransfer.stats.ranks import (
     complete_tasks,
     critical_difference,
+    draw_run_means,
     friedman,
     friedman_from_mean_ranks,
     rank_intervals,
+    rank_intervals_by_draws,
     rank_models,
     rank_quantile,
+    win_rates,
 )
 
 
@@ -78,3 +81,44 @@ def test_rank_intervals_hold_the_mean_ranks_and_do_not_depend_on_order() -> None
     assert ((ends[:, 0] <= means) & (means <= ends[:, 1])).all()
     assert ends[3].tolist() == [1.0, 1.0]
     np.testing.assert_allclose(rank_intervals(values[:, ::-1], seed=1), ends[::-1])
+
+
+class TestIntervalsOfOneTask:
+    DRAWS = np.random.default_rng(5).normal(np.array([0.9, 0.8, 0.8, 0.5]), 0.01, (500, 4))
+
+    @pytest.mark.parametrize("higher", [True, False])
+    def test_ranks_are_taken_draw_by_draw(self, higher: bool) -> None:
+        found = rank_intervals_by_draws(self.DRAWS, higher_is_better=higher)
+        sign = -1 if higher else 1
+        ranks = np.array([stats.rankdata(sign * row) for row in self.DRAWS])
+        np.testing.assert_allclose(found, np.quantile(ranks, [0.025, 0.975], axis=0).T)
+        assert found[0].tolist() == ([1, 1] if higher else [4, 4])
+        assert found[1].tolist() == [2, 3]
+
+    def test_draws_without_a_value_are_left_out(self) -> None:
+        holes = self.DRAWS.copy()
+        holes[::2, 0] = np.nan
+        np.testing.assert_array_equal(
+            rank_intervals_by_draws(holes), rank_intervals_by_draws(self.DRAWS[1::2])
+        )
+        with pytest.raises(ShapeError, match="two models at least"):
+            rank_intervals_by_draws(np.full((5, 3), np.nan))
+        with pytest.raises(ShapeError, match="confidence"):
+            rank_intervals_by_draws(self.DRAWS, confidence=95)
+
+    def test_run_means_vary_as_the_mean_of_the_runs_drawn_again(self) -> None:
+        runs = [[0.7, 0.8, 0.9], [0.5]]
+        means = draw_run_means(runs, seed=1, draws=20_000)
+        assert means.shape == (20_000, 2)
+        assert means[:, 0].mean() == pytest.approx(0.8, abs=2e-3)
+        assert means[:, 0].std() == pytest.approx(np.std(runs[0]) / np.sqrt(3), rel=0.03)
+        assert set(means[:, 1]) == {0.5}
+        with pytest.raises(ShapeError, match="finite runs of every model"):
+            draw_run_means([[0.5], []], seed=1)
+
+
+def test_win_rates_are_counted_pair_by_pair() -> None:
+    values = np.random.default_rng(6).integers(0, 4, (7, 5)) / 4
+    wins = (values[:, :, None] > values[:, None, :]) + 0.5 * (values[:, :, None] == values[:, None, :])
+    expected = (wins.sum(axis=2) - 0.5).mean(axis=0) / 4
+    np.testing.assert_allclose(win_rates(rank_models(values)), expected)

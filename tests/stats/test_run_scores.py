@@ -14,6 +14,7 @@ from medtransfer.core.errors import ShapeError
 from medtransfer.stats.run_scores import (
     expected_best,
     interquartile_mean,
+    interquartile_mean_interval,
     optimality_gap,
     performance_profile,
     probability_of_outperforming,
@@ -77,3 +78,14 @@ def test_what_is_no_table_of_runs_is_refused() -> None:
     ):
         with pytest.raises(ShapeError):
             act()
+
+
+def test_the_interval_of_the_interquartile_mean_draws_runs_within_tasks() -> None:
+    """Two runs of one task: the four equally likely draws are known."""
+    low, high = interquartile_mean_interval(np.array([[0.2], [0.6]]), seed=1, confidence=0.4)
+    assert (low, high) == pytest.approx((0.4, 0.4))
+    assert interquartile_mean_interval(np.array([[0.2], [0.6]]), seed=1) == pytest.approx((0.2, 0.6))
+    tasks = np.tile(np.arange(50) / 50, (3, 1))  # runs that do not vary within a task
+    assert interquartile_mean_interval(tasks, seed=1) == pytest.approx((interquartile_mean(tasks),) * 2)
+    with pytest.raises(ShapeError, match="confidence"):
+        interquartile_mean_interval(tasks, seed=1, confidence=95)

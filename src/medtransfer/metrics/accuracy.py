@@ -18,7 +18,7 @@ def score_accuracy(predictions: ClassificationPredictions, weights: FloatArray) 
         predictions: N cases of exclusive classes; of equal scores the first class is predicted.
         weights: Weight of each case in each draw, shape (B, N).
     """
-    right = np.any(class_truth(predictions) & _predicted(predictions), axis=1, keepdims=True)
+    right = np.any(class_truth(predictions) & predicted_classes(predictions), axis=1, keepdims=True)
     return ClassScores(values=ratio(weighted_sums(weights, right), weights.sum(axis=1, keepdims=True)))
 
 
@@ -29,7 +29,7 @@ def score_balanced_accuracy(predictions: ClassificationPredictions, weights: Flo
         predictions: N cases of C exclusive classes; of equal scores the first class is predicted.
         weights: Weight of each case in each draw, shape (B, N).
     """
-    truth, predicted = class_truth(predictions), _predicted(predictions)
+    truth, predicted = class_truth(predictions), predicted_classes(predictions)
     support = truth.sum(axis=0)
     surplus = [
         f"{name} ({n})"
@@ -44,7 +44,7 @@ def score_balanced_accuracy(predictions: ClassificationPredictions, weights: Flo
     )
 
 
-def _predicted(predictions: ClassificationPredictions) -> npt.NDArray[np.bool_]:
+def predicted_classes(predictions: ClassificationPredictions) -> npt.NDArray[np.bool_]:
     """Return the most probable class of each case as (N, C) truth values."""
     best: npt.NDArray[np.bool_] = predictions.scores.argmax(axis=1)[:, None] == np.arange(
         len(predictions.classes)

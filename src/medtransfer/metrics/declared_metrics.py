@@ -12,6 +12,7 @@ import numpy.typing as npt
 from medtransfer.core.registry import Registry
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.metrics.accuracy import score_accuracy, score_balanced_accuracy
+from medtransfer.metrics.confusion import score_macro_f1, score_matthews
 from medtransfer.metrics.dice import (
     FIELD_OF_VIEW,
     WHOLE_IMAGE,
@@ -146,6 +147,42 @@ metrics.add(
         ),
         undefined_when="no case has the label",
         score=score_balanced_accuracy,
+    ),
+)
+metrics.add(
+    "f1-macro",
+    Metric(
+        name="f1-macro",
+        title="F1, macro",
+        version=1,
+        kinds=_EXCLUSIVE,
+        lower=0.0,
+        upper=1.0,
+        higher_is_better=True,
+        edge_policy=(
+            "Mean over the classes of the full list that occur in the labels or the predictions; the others "
+            "are null, never 0. Of equal scores the first class is predicted."
+        ),
+        undefined_when="no case has the label or is predicted to have it",
+        score=score_macro_f1,
+    ),
+)
+metrics.add(
+    "mcc",
+    Metric(
+        name="mcc",
+        title="Matthews correlation",
+        version=1,
+        kinds=_EXCLUSIVE,
+        lower=-1.0,
+        upper=1.0,
+        higher_is_better=True,
+        edge_policy=(
+            "Null, not 0, where all labels or all predictions are one class. Of equal scores the first class "
+            "is predicted."
+        ),
+        undefined_when="all labels or all predictions are of one class",
+        score=score_matthews,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from medtransfer.core.errors import UsageError
@@ -80,6 +80,43 @@ class Comparison:
         """Return whether the adjusted, else the raw p-value is below ``alpha``; False without one."""
         p = self.p if self.correction is None else self.adjusted_p
         return p is not None and p < alpha
+
+
+_OPPOSITE: dict[Sidedness, Sidedness] = {"two-sided": "two-sided", "greater": "less", "less": "greater"}
+_OTHER_SIDE: dict[Literal["a", "b"], Literal["a", "b"]] = {"a": "b", "b": "a"}
+
+
+def mirrored(comparison: Comparison) -> Comparison:
+    """Return the same comparison with B in the first place: every sign and the sidedness turn, no p does.
+
+    The relative difference becomes that of the inverse ratio, and its interval too; an end at -100 %
+    or below has no inverse, so that there is no interval then.
+    """
+    relative_low, relative_high = _inverse_percents(comparison.relative_low, comparison.relative_high)
+    return replace(
+        comparison,
+        sidedness=_OPPOSITE[comparison.sidedness],
+        n_a=comparison.n_b,
+        n_b=comparison.n_a,
+        mean_a=comparison.mean_b,
+        mean_b=comparison.mean_a,
+        statistic=None if comparison.statistic is None else -comparison.statistic,
+        difference=-comparison.difference,
+        low=None if comparison.high is None else -comparison.high,
+        high=None if comparison.low is None else -comparison.low,
+        relative_percent=(
+            None if comparison.relative_percent is None else (comparison.mean_b / comparison.mean_a - 1) * 100
+        ),
+        relative_low=relative_low,
+        relative_high=relative_high,
+        leader=None if comparison.leader is None else _OTHER_SIDE[comparison.leader],
+    )
+
+
+def _inverse_percents(low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    if low is None or high is None or low <= -100:
+        return None, None
+    return (1 / (1 + high / 100) - 1) * 100, (1 / (1 + low / 100) - 1) * 100
 
 
 def leading_side(mean_a: float, mean_b: float, better: Better) -> Literal["a", "b"] | None:

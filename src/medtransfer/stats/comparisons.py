@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from scipy import stats
 
@@ -33,11 +34,15 @@ class Arm:
 
     def __post_init__(self) -> None:
         spread = self.std is None if self.n == 1 else self.std is not None and 0 <= self.std < math.inf
-        if self.n < 1 or not math.isfinite(self.mean) or not spread:
+        if not _is_count(self.n) or not math.isfinite(self.mean) or not spread:
             raise ShapeError(
                 "arm: expected n >= 1, a finite mean, and a finite standard deviation of at least 0 exactly "
                 f"when n > 1, got {self!r}. A cell with an unknown number of runs cannot be tested."
             )
+
+
+def _is_count(n: object) -> bool:
+    return isinstance(n, Integral) and int(n) >= 1
 
 
 def welch(

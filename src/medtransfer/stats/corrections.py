@@ -18,7 +18,7 @@ class AdjustedPValues:
     """The p-values of a family after correction."""
 
     method: str
-    """``Holm`` or ``Benjamini-Hochberg``."""
+    """``Holm``, ``Bonferroni``, ``Benjamini-Hochberg`` or ``Benjamini-Yekutieli``."""
     values: tuple[float | None, ...]
     """Adjusted p-values in [0, 1], in the order given; null stays null."""
     tests: int
@@ -63,6 +63,36 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> AdjustedPValues:
     return _adjust(p_values, "Benjamini-Hochberg", _benjamini_hochberg)
 
 
+def bonferroni(p_values: Sequence[float | None]) -> AdjustedPValues:
+    """Adjust for any false claim by the number of tests alone; for reading tables that did so.
+
+    Holm's procedure holds the same error rate and never gives a larger p-value.
+
+    Args:
+        p_values: Raw p-values in [0, 1]; null where a comparison has none.
+
+    Raises:
+        ShapeError: If a p-value is outside [0, 1].
+    """
+    return _adjust(p_values, "Bonferroni", lambda ascending: np.minimum(1, len(ascending) * ascending))
+
+
+def benjamini_yekutieli(p_values: Sequence[float | None]) -> AdjustedPValues:
+    """Adjust for the expected share of false claims, however the tests depend on each other.
+
+    Args:
+        p_values: Raw p-values in [0, 1]; null where a comparison has none.
+
+    Raises:
+        ShapeError: If a p-value is outside [0, 1].
+
+    Reference:
+        Benjamini and Yekutieli, "The control of the false discovery rate in multiple testing under
+        dependency", Annals of Statistics 29, 2001.
+    """
+    return _adjust(p_values, "Benjamini-Yekutieli", _benjamini_yekutieli)
+
+
 def _holm(ascending: FloatArray) -> FloatArray:
     tests = len(ascending)
     return np.maximum.accumulate(np.minimum(1, (tests - np.arange(tests)) * ascending))
@@ -71,6 +101,12 @@ def _holm(ascending: FloatArray) -> FloatArray:
 def _benjamini_hochberg(ascending: FloatArray) -> FloatArray:
     tests = len(ascending)
     inflated = np.minimum(1, ascending * (tests / np.arange(1, tests + 1)))  # a factor of at least 1
+    return np.minimum.accumulate(inflated[::-1])[::-1]
+
+
+def _benjamini_yekutieli(ascending: FloatArray) -> FloatArray:
+    tests = np.arange(1, len(ascending) + 1)
+    inflated = np.minimum(1, ascending * ((1 / tests).sum() * len(ascending) / tests))
     return np.minimum.accumulate(inflated[::-1])[::-1]
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from medtransfer.core.errors import ShapeError
 from medtransfer.stats.comparisons import Arm
+from medtransfer.stats.patients import MOST_UNDEFINED, checked_draws
 from medtransfer.stats.summaries import sample_std, summarise_runs
 
 
@@ -36,7 +40,9 @@ class Equivalence:
     alpha: float
     """Error rate of the statement."""
     paired: bool
-    """Whether runs of the two models are pairs."""
+    """Whether runs, or draws of patients, of the two models are pairs."""
+    unit: Literal["runs", "patients"] = "runs"
+    """What was drawn: with ``patients`` the p-value comes from bootstrap draws and there is no t."""
 
     @property
     def equivalent(self) -> bool:
@@ -94,6 +100,53 @@ def equivalence_of_pairs(differences: Sequence[float], margin: float, *, alpha: 
     std = sample_std([float(value) for value in differences])
     error = None if not std else std / math.sqrt(runs.n)
     return _tested(runs.mean, error, None if error is None else runs.n - 1, margin, alpha, paired=True)
+
+
+def equivalence_by_cases(
+    point_a: float,
+    point_b: float,
+    draws_a: npt.NDArray[Any],
+    draws_b: npt.NDArray[Any],
+    margin: float,
+    *,
+    patients: int,
+    alpha: float = 0.05,
+) -> Equivalence:
+    """Test whether two models differ by less than a margin on other patients; for deterministic cells.
+
+    Both one-sided p-values are shares of paired bootstrap draws beyond the margin,
+    ``(1 + #(d* <= -margin)) / (B + 1)`` and ``(1 + #(d* >= margin)) / (B + 1)``.
+
+    Args:
+        point_a: Metric of A on all cases.
+        point_b: Metric of B on all cases.
+        draws_a: Metric of A per draw of patients, shape (B,), NaN where undefined.
+        draws_b: Metric of B on the same draws, shape (B,).
+        margin: Margin in metric units, positive.
+        patients: Number of patients that were resampled.
+        alpha: Error rate, in (0, 0.5).
+
+    Returns:
+        The tests, without t and df; without p below two patients, or where more than 5 % of the draws
+        are undefined.
+
+    Raises:
+        ShapeError: If the draws do not have the same shape, a point is not finite, or margin or alpha
+            are out of range.
+    """
+    a, b = checked_draws(draws_a), checked_draws(draws_b)
+    if a.shape != b.shape or not (math.isfinite(point_a) and math.isfinite(point_b)):
+        raise ShapeError(
+            "equivalence: expected finite points and the same draws for both models, got "
+            f"{point_a!r} and {point_b!r} with {len(a)} and {len(b)} draws."
+        )
+    found = replace(_tested(point_a - point_b, None, None, margin, alpha, paired=True), unit="patients")
+    differences = (a - b)[~np.isnan(a - b)]
+    if patients < 2 or len(a) - len(differences) > MOST_UNDEFINED * len(a):
+        return found
+    beyond = max(int((differences <= -margin).sum()), int((differences >= margin).sum()))
+    low, high = (float(end) for end in np.quantile(differences, [alpha, 1 - alpha]))
+    return replace(found, p=(1 + beyond) / (len(differences) + 1), low=low, high=high)
 
 
 def _tested(

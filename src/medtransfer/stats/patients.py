@@ -68,7 +68,8 @@ def patient_weights(patient_ids: Sequence[str], draws: int, seed: int) -> CountA
         seed: Seed.
 
     Returns:
-        Counts, shape (B, N); each row holds as many patients as there are.
+        Counts, shape (B, N); each row holds as many patients as there are. In memory a case's counts
+        lie side by side (Fortran order), 4 B N bytes: ask for portions of draws where that is much.
 
     Raises:
         ShapeError: If there is no case or no draw.
@@ -80,14 +81,15 @@ def patient_weights(patient_ids: Sequence[str], draws: int, seed: int) -> CountA
     names, patient_of_case = np.unique(np.asarray(patient_ids, dtype=str), return_inverse=True)
     patients = len(names)
     rng = np.random.default_rng(seed)
-    weights = np.empty((draws, len(patient_ids)), dtype=np.int32)
+    of_case = np.empty((len(patient_ids), draws), dtype=np.int32)
     step = max(1, _CELLS_AT_ONCE // patients)
     for start in range(0, draws, step):
         rows = min(step, draws - start)
         drawn = rng.integers(0, patients, size=(rows, patients)) + patients * np.arange(rows)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=rows * patients).reshape(rows, patients)
-        weights[start : start + rows] = counts[:, patient_of_case]
-    return weights
+        of_patient = np.ascontiguousarray(counts.T, dtype=np.int32)
+        of_case[:, start : start + rows] = of_patient[patient_of_case]
+    return of_case.T
 
 
 def bootstrap_interval(

@@ -47,6 +47,32 @@ def minimum_detectable_difference(
     return std * _detectable_effect(n_a, n_b, alpha, power)
 
 
+def minimum_detectable_paired_difference(
+    std: float, n: int, *, alpha: float = 0.05, power: float = POWER
+) -> float:
+    """Return the smallest true mean of paired differences that a two-sided t-test would mostly find.
+
+    Args:
+        std: Standard deviation of the differences, in metric units.
+        n: Number of pairs, at least 2.
+        alpha: Error rate of the test, in (0, 1).
+        power: Wanted chance of a significant result, in (alpha, 1).
+
+    Raises:
+        ShapeError: If there are fewer than two pairs, or an argument is out of range.
+
+    Example:
+        >>> minimum_detectable_paired_difference(1.0, 10) < 1.0 < minimum_detectable_paired_difference(1.0, 9)
+        True
+    """
+    if n < 2 or not (std >= 0 and math.isfinite(std)) or not 0 < alpha < power < 1:
+        raise ShapeError(
+            "detectable difference: expected std >= 0, at least 2 pairs and 0 < alpha < power < 1, "
+            f"got std={std!r}, n={n!r}, alpha={alpha!r}, power={power!r}."
+        )
+    return std * _detectable_shift(n - 1, math.sqrt(n), alpha, power)
+
+
 def detectable_from_standard_error(error: float, *, alpha: float = 0.05, power: float = POWER) -> float:
     """Return the smallest true difference that a two-sided normal test would mostly find.
 
@@ -62,14 +88,17 @@ def detectable_from_standard_error(error: float, *, alpha: float = 0.05, power: 
     return float(stats.norm.isf(alpha / 2) + stats.norm.ppf(power)) * error
 
 
-@lru_cache(maxsize=4096)
 def _detectable_effect(n_a: int, n_b: int, alpha: float, power: float) -> float:
-    """Return the detectable difference in units of the standard deviation.
+    """Return the detectable difference of two groups in units of their standard deviation."""
+    return _detectable_shift(n_a + n_b - 2, math.sqrt(n_a * n_b / (n_a + n_b)), alpha, power)
+
+
+@lru_cache(maxsize=4096)
+def _detectable_shift(freedom: int, scale: float, alpha: float, power: float) -> float:
+    """Return the effect at which a t-test reaches its power, ``scale`` times it being the noncentrality.
 
     statsmodels has the same number, but its solver stops at 10 without a word (2 runs, alpha 0.0017).
     """
-    freedom = n_a + n_b - 2
-    scale = math.sqrt(n_a * n_b / (n_a + n_b))
     critical = stats.t.isf(alpha / 2, freedom)
 
     def shortfall(effect: float) -> float:
