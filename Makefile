@@ -7,7 +7,7 @@ SHARED ?= ../shared/data
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: model-page help install demo test check bench docs task-pages format lock clean
+.PHONY: model-page published-page help install demo test check bench docs task-pages format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -43,13 +43,16 @@ model-page: $(STAMP) ## write the table of source models from their records
 task-pages: $(STAMP) ## write the pages of the data sets from their records
 	$(BIN)/python -m medtransfer.reports.task_pages docs/tasks
 
+published-page: $(STAMP) ## write the page of re-read studies and its pictures from the shipped numbers
+	$(BIN)/python -m medtransfer.reports.published.page docs/published.md
+
 format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 lock: $(STAMP) ## resolve the hashed requirements files again
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra postgres --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements/run.txt
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra postgres --group dev --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra postgres --extra openvino --group dev --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements/dev.txt
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +52,24 @@ def test_a_network_it_cannot_run_is_said_so(monkeypatch: pytest.MonkeyPatch) -> 
     encoder = build_encoder(resolve_model("resnet20.random"), weights_folder=None, seed=0, image_size=SIZE)
     with pytest.raises(TrialError, match=r"got 'no such operation'\. Leave"):
         extract_embeddings(encoder, cache(), size=SIZE, engine="openvino")
+
+
+def test_nothing_is_reported_over_the_network() -> None:
+    program = (
+        "import sys, numpy as np\n"
+        "from medtransfer.features.openvino_encoder import compile_encoder\n"
+        "from medtransfer.models.catalogue import resolve_model\n"
+        "from medtransfer.models.network import build_encoder\n"
+        "network = build_encoder(resolve_model('resnet20.random'), weights_folder=None, seed=0, image_size=32)\n"
+        "compile_encoder(network.eval(), np.zeros((2, 1, 32, 32), np.uint8))\n"
+        "from openvino.tools.ovc import telemetry_utils\n"
+        "found = [name for name in sys.modules if name.startswith('openvino_telemetry.')]\n"
+        "print(telemetry_utils.tm.__name__, found)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "openvino.tools.ovc.telemetry_stub []"
 
 
 def test_it_is_for_the_cpu() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,8 @@ def compile_encoder(encoder: Encoder, images: ImageArray) -> Callable[[ImageArra
         TrialError: ``engine_cannot_run`` if it cannot take the network, ``engine_disagrees`` if its
             embeddings are not torch's.
     """
+    # Its converter reports usage over the network unless this optional package is absent; it has a stub for that.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
         import openvino.frontend
