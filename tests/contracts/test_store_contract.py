@@ -15,9 +15,10 @@ import pytest
 import sqlalchemy as sa
 
 from medtransfer.core.errors import LeaseLostError, StoreError, TrialError, UsageError
+from medtransfer.store.imported_rows import ImportCounts, ImportedRow
 from medtransfer.store.leases import Claim, LeasesLostError
 from medtransfer.store.records import Counts, Outcome, State, TrialDescription
-from medtransfer.store.schema import schema_version, trials
+from medtransfer.store.schema import imported, schema_version, trials
 from medtransfer.store.store import Store
 
 LEASE_S = 600.0
@@ -466,8 +467,61 @@ def test_a_newer_schema_is_refused_untouched(place: Place) -> None:
         with store._database.writing() as connection:
             connection.execute(sa.update(schema_version).values(version=99))
     for create in (True, False):
-        with pytest.raises(StoreError, match="expected schema 1, got 99; nothing was changed"):
+        with pytest.raises(StoreError, match="expected schema 2, got 99; nothing was changed"):
             place.open(create=create)
+
+
+def test_a_store_of_schema_1_is_upgraded_in_place(place: Place) -> None:
+    with place.open() as store:
+        store.submit("study", describe_all("a"))
+        with store._database.writing() as connection:
+            imported.drop(connection)
+            connection.execute(sa.update(schema_version).values(version=1))
+
+    def open_and_import(number: int) -> None:
+        with place.open(create=False) as store:
+            assert store.counts().total == 1
+            store.add_imported([ImportedRow("kind", {"number": number}, {})])
+
+    in_threads(open_and_import, *((number,) for number in range(4)))
+    with place.open(create=False) as store:
+        assert sorted(row.key["number"] for row in store.imported("kind")) == [0, 1, 2, 3]
+
+
+# What other people published
+
+
+def test_imported_rows_come_back_exactly_in_their_order(store: Store) -> None:
+    rows = [ImportedRow("kind", {"name": name, "text": FOREIGN}, {"value": 0.1 + 0.2}) for name in "cab"]
+    assert store.add_imported(rows) == ImportCounts(new=3, unchanged=0, revised=0)
+    found = store.imported("kind")
+    assert [(row.key, row.content) for row in found] == [(row.key, row.content) for row in rows]
+    assert store.add_imported(rows[:2]) == ImportCounts(new=0, unchanged=2, revised=0)
+    assert store.verify() == []
+
+
+def test_a_contradiction_takes_the_whole_import_back(store: Store) -> None:
+    store.add_imported([ImportedRow("kind", {"name": "a"}, {"value": 1.0})])
+    both = [ImportedRow("kind", {"name": name}, {"value": 2.0}) for name in "ba"]
+    with pytest.raises(UsageError, match=r"value 1\.0 became 2\.0"):
+        store.add_imported(both)
+    assert len(store.imported("kind")) == 1
+    assert store.add_imported(both, revise=True) == ImportCounts(new=1, unchanged=0, revised=1)
+    assert {row.revision for row in store.imported("kind")} == {1, 2}
+
+
+def test_many_import_the_same_at_once(place: Place) -> None:
+    rows = [ImportedRow("kind", {"number": number}, {"value": number / 7}) for number in range(300)]
+    counts: list[ImportCounts] = []
+
+    def import_all(number: int) -> None:
+        with place.open() as store:
+            counts.append(store.add_imported(rows if number % 2 else rows[::-1]))
+
+    in_threads(import_all, *((number,) for number in range(4)))
+    assert sorted(count.new for count in counts) == [0, 0, 0, 300]
+    with place.open(create=False) as store:
+        assert len(store.imported("kind")) == 300
 
 
 def in_threads(function: Callable[..., None], *arguments: tuple[Any, ...]) -> None:

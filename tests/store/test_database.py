@@ -211,9 +211,10 @@ def test_the_tables_do_not_change_without_a_new_schema_number(store: Store, tmp_
     assert tables(tmp_path / "store" / "medtransfer.db") == tables(tmp_path / "old.db")
 
 
-def test_a_store_of_schema_1_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
+def test_a_store_of_every_schema_is_read(tmp_path: Path, version: int) -> None:
     connection = sqlite3.connect(tmp_path / "old.db")
-    connection.executescript((Path(__file__).parent / "schema-1.sql").read_text())
+    connection.executescript((Path(__file__).parent / f"schema-{version}.sql").read_text())
     connection.close()
     with Store.open(tmp_path / "old.db", create=False) as store:
         assert store.studies() == ["first"]

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from medtransfer.core.errors import StoreError, UsageError
 from medtransfer.store.file_systems import file_system_type, is_network_type
 from medtransfer.store.location import StoreLocation
+from medtransfer.store.migrations import OLDEST_VERSION, upgrade
 from medtransfer.store.schema import SCHEMA_VERSION, metadata, schema_version
 from medtransfer.store.write_errors import database_errors, file_errors
 
@@ -73,25 +74,29 @@ class Database:
         return float(connection.scalar(select(clock)) or 0.0)
 
     def prepare(self, *, create: bool) -> None:
-        """Check the schema, and create it where there is none.
+        """Check the schema, create it where there is none, and upgrade one of an earlier version.
 
         Raises:
             UsageError: If there is no store and ``create`` is false.
-            StoreError: If the database belongs to a newer version or to another program.
+            StoreError: If the database belongs to a newer version or to another program, or cannot be
+                upgraded; then it stays as it was.
         """
         if self.location.file is not None:
             self._check_file(self.location.file, create=create)
-        if self._has_schema():
+        with self.reading() as connection:
+            version = self._version(connection)
+        if version == SCHEMA_VERSION:
             return
-        if not create:
+        if version is None and not create:
             raise _absent(self.location.name)
         if self.location.file is None:
-            self._create()
+            self._establish()
             return
         lock = self.location.file.with_name(f".{self.location.file.name}.lock")
         with file_errors(lock), FileLock(lock):
-            if not self._has_schema():
-                self._create()
+            if version is None:
+                self._turn_on_log()
+            self._establish()
 
     def close(self) -> None:
         """Close the connection of this process."""
@@ -116,19 +121,19 @@ class Database:
         with file_errors(file.parent):
             file.parent.mkdir(parents=True, exist_ok=True)
 
-    def _has_schema(self) -> bool:
-        with self.reading() as connection:
-            present = set(inspect(connection).get_table_names())
-            if schema_version.name not in present:
-                self._refuse_foreign(present)
-                return False
-            version = connection.scalar(select(schema_version.c.version)) or 0
-        if version != SCHEMA_VERSION:
+    def _version(self, connection: Connection) -> int | None:
+        """Return the version of the tables that are there, None for an empty database."""
+        present = set(inspect(connection).get_table_names())
+        if schema_version.name not in present:
+            self._refuse_foreign(present)
+            return None
+        version = int(connection.scalar(select(schema_version.c.version)) or 0)
+        if not OLDEST_VERSION <= version <= SCHEMA_VERSION:
             raise StoreError(
                 f"store {self.location.name}: expected schema {SCHEMA_VERSION}, got {version}; nothing was "
                 "changed. Open it with the version of medtransfer that wrote it, or a newer one."
             )
-        return True
+        return version
 
     def _refuse_foreign(self, present: set[str]) -> None:
         foreign = present if self.location.file else present & set(metadata.tables)
@@ -138,16 +143,17 @@ class Database:
                 f"{min(foreign)!r} of another program; nothing was changed. Give another place."
             )
 
-    def _create(self) -> None:
-        if self.location.file is not None:
-            self._turn_on_log()
+    def _establish(self) -> None:
+        """Create or upgrade the tables in one transaction; whoever comes second finds it done."""
         with self.writing() as connection:
             if self.location.file is None:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-            if schema_version.name in inspect(connection).get_table_names():
-                return
-            metadata.create_all(connection)
-            connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+            version = self._version(connection)
+            if version is None:
+                metadata.create_all(connection)
+                connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+            else:
+                upgrade(connection, version)
 
     def _turn_on_log(self) -> None:
         engine = self._own_engine().execution_options(begin=None)

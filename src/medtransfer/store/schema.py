@@ -15,8 +15,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
-"""Raised with every change of the tables below; a store with a higher number is refused."""
+SCHEMA_VERSION = 2
+"""Raised with every change of the tables below; a store with a higher number is refused, one with a
+lower number is upgraded by :mod:`.migrations`."""
 
 metadata = MetaData()
 
@@ -75,3 +76,23 @@ study_trials = Table(
     Column("fingerprint", Text, ForeignKey(trials.c.fingerprint), nullable=False),
     UniqueConstraint("study", "fingerprint"),
 )
+
+imported = Table(
+    "imported",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key_sha256", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("latest", Integer, nullable=False, comment="1 for the revision that readings return, else 0"),
+    Column("content_sha256", Text, nullable=False),
+    Column("imported_at", Double, nullable=False, comment="seconds since 1970 by the clock of the database"),
+    Column("position", Integer, nullable=False, comment="place within its import"),
+    Column("origin", Text, nullable=False, comment="JSON string: file and line"),
+    Column("key", Text, nullable=False, comment="JSON object"),
+    Column("content", Text, nullable=False, comment="JSON object"),
+    Column("facts", Text, nullable=False, comment="JSON object"),
+    CheckConstraint("latest in (0, 1)", name="known_latest"),
+    CheckConstraint("revision >= 1", name="revisions_from_1"),
+    Index("imported_latest", "kind", "latest", "imported_at", "position"),
+)
+"""What other people published, kept apart from trials so that no reading can mix the two."""

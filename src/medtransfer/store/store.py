@@ -14,6 +14,13 @@ from medtransfer.core.problems import Problem
 from medtransfer.core.registry import nearest_names
 from medtransfer.store import leases, readings, submissions
 from medtransfer.store.database import Database
+from medtransfer.store.imported_rows import (
+    ImportCounts,
+    ImportedRow,
+    check_imported,
+    read_imported,
+    write_imported,
+)
 from medtransfer.store.leases import Claim, LeasesLostError
 from medtransfer.store.location import resolve_location
 from medtransfer.store.prediction_files import PredictionFolder, encode_predictions
@@ -232,6 +239,31 @@ class Store:
             self._require_study(connection, study)
             return leases.requeue(connection, *conditions)
 
+    # What other people published
+
+    def add_imported(self, rows: Sequence[ImportedRow], *, revise: bool = False) -> ImportCounts:
+        """Keep what somebody else published, all rows or none; adding it again changes nothing.
+
+        Args:
+            rows: Each key once within its kind.
+            revise: Whether a row may have another content than the one stored under its key; both are
+                kept then, and readings return the new one.
+
+        Returns:
+            How many rows were new, there before, and revised.
+
+        Raises:
+            UsageError: If a key occurs twice, a value has no JSON form, or a content contradicts the one
+                stored and ``revise`` is false.
+        """
+        with self._database.writing() as connection:
+            return write_imported(connection, rows, self._database.now(connection), revise=revise)
+
+    def imported(self, kind: str) -> tuple[ImportedRow, ...]:
+        """Return the rows of a kind in the order of their import, each in its latest revision."""
+        with self._database.reading() as connection:
+            return read_imported(connection, kind)
+
     # Reading
 
     def counts(self, study: str | None = None) -> Counts:
@@ -271,7 +303,7 @@ class Store:
         """Return all that is missing or damaged; reads every file."""
         with self._database.reading() as connection:
             found = [problem for _, problem in check_predictions(connection, self._predictions)]
-            return [*check_database(connection), *found]
+            return [*check_database(connection), *found, *check_imported(connection)]
 
     def retry_damaged(self) -> int:
         """Make finished trials whose predictions are missing or damaged pending, and return how many."""

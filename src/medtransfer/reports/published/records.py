@@ -12,6 +12,23 @@ Unit = Literal["percent", "points", "fraction"]
 
 
 @dataclass(frozen=True)
+class PrintedTest:
+    """What a publication prints about a comparison of one result with another; a quotation."""
+
+    against: str
+    """What was compared with, as the source names it."""
+    p: str
+    """As printed: ``0.19``, ``< 0.05`` or ``n.s.``."""
+    above: bool | None = None
+    """Whether the result lies above the other one; null where the label does not say."""
+
+    @property
+    def p_value(self) -> float | None:
+        """The printed number; null where only a bound or ``n.s.`` is printed."""
+        return None if self.p == "n.s." or self.p.startswith("<") else float(self.p)
+
+
+@dataclass(frozen=True)
 class PublishedResult:
     """One number of a publication, as printed or as read off a figure; a summary, not runs."""
 
@@ -47,6 +64,16 @@ class PublishedResult:
     """Our metric that means the same; null where there is none."""
     source_model: str | None = None
     """Our source model with the same weights and network; null where there is none."""
+    reading_error: float | None = None
+    """Largest error of a digitised mean, in ``unit``; null for printed numbers."""
+    printed_tests: tuple[PrintedTest, ...] = ()
+    """Significance as printed; without sidedness and number of runs it is a quotation, no result."""
+    mark: Literal["", "bold", "shaded"] = ""
+    """Emphasis in print: ``bold`` for the best of a row, ``shaded`` for not separable from it."""
+    labelled_images: str = ""
+    """Training images with labels as printed, such as ``86K``."""
+    conflicts: tuple[str, ...] = ()
+    """Keys of the known conflicts this number is part of."""
 
     @property
     def exact(self) -> bool:
@@ -78,6 +105,50 @@ class MeasuredRun:
     """Why it is flagged."""
     logged_as: str = ""
     """Column as it stands in the log, where that differs; it tells code versions apart."""
+
+
+@dataclass(frozen=True)
+class MeasuredCurve:
+    """One metric of one run of somebody else over its epochs."""
+
+    source: str
+    """Whose log."""
+    experiment: str
+    """Group of runs, such as ``E1``."""
+    initialization: str
+    """What training started from, in the source's code."""
+    task: str
+    """Task in the source's code."""
+    run: int
+    """Number of the run, from 0."""
+    metric: str
+    """Column of the log after aliasing."""
+    epochs: tuple[int, ...]
+    """Numbers of the epochs as logged, strictly rising; from 0 in validation logs, from 1 in training logs."""
+    values: tuple[float | None, ...]
+    """One per epoch; null where the log says ``nan``."""
+    logged_as: str = ""
+    """Column as it stands in the log, where that differs."""
+
+
+@dataclass(frozen=True)
+class PretrainingLog:
+    """The loss of somebody else's pretraining, as logged; restarts are kept, not smoothed away."""
+
+    source: str
+    """Whose log."""
+    name: str
+    """Name of the pretraining run."""
+    epochs: tuple[int, ...]
+    """Epoch of each entry; goes back where training was restarted."""
+    steps: tuple[int, ...]
+    """Step of each entry within its epoch."""
+    losses: tuple[float | None, ...]
+    """Training loss; null where the log says ``nan``."""
+    restarts: tuple[int, ...]
+    """Positions at which the epoch goes back, from 0."""
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further columns as logged, such as ``datetime``."""
 
 
 @dataclass(frozen=True)
