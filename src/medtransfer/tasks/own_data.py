@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from medtransfer.core.errors import UsageError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.case_table import CaseTable
 from medtransfer.tasks.image_folders import open_image_folders
@@ -39,18 +40,20 @@ def open_own_data(name: str, declaration: Mapping[str, Any], root: Path) -> tupl
     """
     spec = parse_own_data(name, dict(declaration))
     cases = _open(root, name=name, spec=spec)
+    task_metrics = tuple(spec.metrics or _default_metrics(cases))
     task = TargetTask(
         name=name,
         revision=1,
         title=spec.title or name,
         kind=cases.kind,
         classes=cases.classes,
-        metrics=tuple(spec.metrics or _default_metrics(cases)),
+        metrics=task_metrics,
         open=partial(_open, name=name, spec=spec),
         folders=(spec.root,),
         licence="own data",
         citation="own data",
         image_sets=(*spec.image_sets, f"own:{name}"),
+        equivalence_margin=_margin(name, spec, task_metrics[0]),
     )
     return task, cases
 
@@ -63,6 +66,13 @@ def _default_metrics(cases: CaseTable) -> tuple[str, ...]:
     if cases.kind is TaskKind.SEGMENTATION:
         return ("dice-volume", *usual)
     return (*usual, "auc-volume") if cases.kind is not TaskKind.MULTI_CLASS else usual
+
+
+def _margin(name: str, spec: OwnData, primary: str) -> float | None:
+    try:
+        return spec.margin_of(primary)
+    except ValueError as error:
+        raise UsageError(f"task {name!r}: {error}. Declare a smaller one.") from error
 
 
 def _open(root: Path, *, name: str, spec: OwnData) -> CaseTable:

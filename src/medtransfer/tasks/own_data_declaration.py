@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
@@ -66,6 +67,11 @@ class OwnData(BaseModel):
         description="What is inside a mask of one class: every value above 0, or above half of the range.",
     )
     metrics: list[str] | None = Field(None, description="Metrics to compute; the first is primary.")
+    equivalence_margin: float | None = Field(
+        None,
+        description="Difference of the primary metric that does not matter, in metric units; set before there "
+        "are results.",
+    )
     patient_pattern: str | None = Field(
         None, description="Expression on the file stem; its group is the patient."
     )
@@ -95,6 +101,13 @@ class OwnData(BaseModel):
             metrics.get(name)
         return names
 
+    @field_validator("equivalence_margin")
+    @classmethod
+    def _is_positive(cls, margin: float | None) -> float | None:
+        if margin is not None and not 0 < margin < math.inf:
+            raise ValueError(f"expected a number above 0, such as 0.02, got {margin!r}")
+        return margin
+
     @field_validator("intensity")
     @classmethod
     def _is_a_window(cls, value: str | dict[str, float] | None) -> str | dict[str, float] | None:
@@ -109,6 +122,12 @@ class OwnData(BaseModel):
         if pattern is not None and set("*?[") & set(pattern.split("{stem}")[0]):
             raise ValueError(f"expected letters before {{stem}}, got wildcards in {pattern!r}")
         return pattern
+
+    @model_validator(mode="after")
+    def _margin_fits(self) -> OwnData:
+        if self.metrics:
+            self.margin_of(self.metrics[0])
+        return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> OwnData:
@@ -145,6 +164,20 @@ class OwnData(BaseModel):
                 "columns.label: expected a list of 0/1 columns for kind: multi-label and one column "
                 f"for the others, got {self.columns.label!r} for kind: {self.kind}"
             )
+
+    def margin_of(self, primary: str) -> float | None:
+        """Return the margin of equivalence for a primary metric; null when none is declared.
+
+        Raises:
+            ValueError: If it is not below the range of the metric: every pair of models would be equivalent.
+        """
+        margin, metric = self.equivalence_margin, metrics.get(primary)
+        if margin is not None and margin >= metric.upper - metric.lower:
+            raise ValueError(
+                f"equivalence_margin: expected less than {metric.upper - metric.lower:g}, the range of the primary "
+                f"metric {primary!r}, got {margin:g}"
+            )
+        return margin
 
     @property
     def shown_as(self) -> Intensity:
