@@ -8,6 +8,18 @@ COMMANDS = {
     "run": ("medtransfer.cli.run:run", "Run a study: every trial that is not done yet, then the report."),
     "status": ("medtransfer.cli.status:status", "What is done, running, pending and failed, and why."),
     "report": ("medtransfer.cli.report:report", "Write the report of a study that is in a store."),
+    "import": (
+        "medtransfer.cli.import_results:import_results",
+        "Published tables and logs of others into the store.",
+    ),
+    "published": (
+        "medtransfer.cli.published:published",
+        "What other studies published, read again.",
+    ),
+    "compare": (
+        "medtransfer.cli.compare:compare",
+        "Compare two models of a store: better, equivalent or undecided.",
+    ),
     "models": ("medtransfer.cli.models:models", "Source models: list, show, fetch, convert, verify, check."),
     "tasks": (
         "medtransfer.cli.tasks:tasks",
@@ -40,4 +52,4 @@ stand in for the options of the same names."""
 
 def first_page() -> str:
     """Return what ``medtransfer --help`` prints."""
-    return _PAGE.format(commands="\n".join(f"  {name:8}{text}" for name, (_, text) in COMMANDS.items()))
+    return _PAGE.format(commands="\n".join(f"  {name:11}{text}" for name, (_, text) in COMMANDS.items()))

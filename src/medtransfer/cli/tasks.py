@@ -31,7 +31,7 @@ def list_tasks(as_json: bool) -> None:
     from medtransfer.tasks.registry import target_tasks
 
     if as_json:
-        print_json([_facts(task.name) for task in target_tasks])
+        print_json([_facts(task) for task in target_tasks])
         return
     width = max(len(task.name) for task in target_tasks)
     for task in target_tasks:
@@ -40,10 +40,16 @@ def list_tasks(as_json: bool) -> None:
 
 @tasks.command("show")
 @click.argument("name")
+@click.option(
+    "--study",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Study file that declares NAME: own data, which is opened to see what it holds.",
+)
+@data_option
 @json_option
-def show_task(name: str, as_json: bool) -> None:
+def show_task(name: str, study: Path | None, data: Path | None, as_json: bool) -> None:
     """Show the record of NAME: what it is, where to get it, how to lay it out, its split and its traps."""
-    facts = _facts(name)
+    facts = _facts(_record(name, study, data))
     if as_json:
         print_json(facts)
         return
@@ -193,12 +199,22 @@ def _print_check(task: TargetTask, check: DataCheck, html: Path | None) -> None:
         click.echo(f"Page: {html}")
 
 
-def _facts(name: str) -> dict[str, Any]:
-    from dataclasses import asdict
-
+def _record(name: str, study: Path | None, data: Path | None) -> TargetTask:
+    """Return the record of a task; own data is opened, for its files decide what the study leaves open."""
     from medtransfer.tasks.registry import target_tasks
 
-    task = target_tasks.get(name)
+    if study is not None:
+        from medtransfer.study.preparation import locate
+
+        entry = _entry(name, study)
+        if entry.own_data is not None:
+            return locate(entry, data).open()[0]
+    return target_tasks.get(name)
+
+
+def _facts(task: TargetTask) -> dict[str, Any]:
+    from dataclasses import asdict
+
     return {
         "name": task.name,
         "title": task.title,
@@ -207,6 +223,7 @@ def _facts(name: str) -> dict[str, Any]:
         "family": task.family or task.name,
         "classes": list(task.classes),
         "metrics": list(task.metrics),
+        "equivalence_margin": _margin(task),
         "revision": task.revision,
         "folders": list(task.folders),
         "licence": task.licence,
@@ -219,3 +236,11 @@ def _facts(name: str) -> dict[str, Any]:
         "sample": task.write_sample is not None,
         "page": None if task.page is None else asdict(task.page),
     }
+
+
+def _margin(task: TargetTask) -> float:
+    """Return the difference of the primary metric that counts as equivalent: the task's, else the metric's."""
+    from medtransfer.metrics.declared_metrics import metrics
+
+    declared = task.equivalence_margin
+    return metrics.get(task.primary_metric).equivalence_margin if declared is None else declared

@@ -1,0 +1,191 @@
+"""Methods in words: how models were transferred, on which labels, with which seeds, and what chose the results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from medtransfer.core.task_kind import TaskKind
+from medtransfer.reports.paper.prose import Passage, Piece, cite, sentences
+from medtransfer.reports.phrases import count, listed, percent, setting, settings
+from medtransfer.reports.study_reading import StudyReading
+from medtransfer.reports.subjects import Block
+
+_OPTIMISERS = {
+    "adamw": ("AdamW", "loshchilov2019adamw"),
+    "adam": ("Adam", "kingma2015adam"),
+    "sgd": ("SGD", None),
+    "lars": ("LARS", "you2017lars"),
+}
+_SCHEDULES = {
+    "cosine": ("a cosine schedule", "loshchilov2017sgdr"),
+    "plateau": ("a rate that is lowered when the validation loss stalls", None),
+    "exponential": ("a rate that falls by a factor every epoch", None),
+    "constant": ("a constant rate", None),
+}
+_DECODERS = {"unet": ("U-Net", "ronneberger2015unet"), "upernet": ("UPerNet", "xiao2018upernet")}
+_LOSSES = {"bce": "cross entropy", "dice": "soft Dice", "bce+dice": "the sum of cross entropy and soft Dice"}
+
+
+def protocol_passages(reading: StudyReading) -> Iterator[Passage]:
+    """Yield a passage per protocol with its resolved settings, every one of them."""
+    blocks = {panel.number: panel.block for panel in reading.panels}
+    for block in blocks.values():
+        pieces: list[Piece] = []
+        for kinds, values in _by_settings(block).items():
+            told = dict(block.settings[kinds[0]])
+            kind = TaskKind(kinds[0])
+            kinds_told = listed(list(kinds), most=9)
+            pieces += [f" For {kinds_told} tasks, ", *_described(block.protocol, kind, told)]
+            pieces.append(f" All settings: {values or 'none'}.")
+        yield Passage(f"Protocol {block.label}", tuple(pieces))
+
+
+def labels_passage(reading: StudyReading) -> Passage:
+    """Return which shares of the training labels were used, and how the subsets were drawn."""
+    below = [fraction for fraction in reading.fractions if fraction < 1]
+    if not below:
+        return Passage("Labels", ("All training cases were used.",))
+    shares = listed([percent(fraction) for fraction in reading.fractions], most=9)
+    kinds = {task.kind for task in reading.tasks.values()}
+    order = (
+        "The order begins with one patient per class and then mixes the classes in proportion. "
+        if kinds != {TaskKind.SEGMENTATION}
+        else ""
+    )
+    text = (
+        f"Models were trained with {shares} of the training cases. A smaller share is contained in every "
+        "larger one: all training patients of a task stand in one random order per repetition, a share takes "
+        f"its first whole patients. {order}The order depends on the task and the repetition only, so all "
+        "source models learn from the same cases. Validation and test cases were never reduced."
+    )
+    return Passage("Label fractions", (text,))
+
+
+def repetitions_passage(reading: StudyReading) -> Passage:
+    """Return how often each cell was run and what differed between its runs."""
+    found: dict[tuple[str, ...], set[int]] = {}
+    for _, _, cell in reading.cells():
+        found.setdefault(cell.varied, set()).add(len(cell.records))
+    text = []
+    for varied, numbers in found.items():
+        runs = _range(numbers)
+        if varied:
+            text.append(f"Cells whose runs differ in {listed(list(varied))} have {runs} each.")
+        else:
+            text.append(f"Cells that no seed can change have {runs} each.")
+    repetitions = [record.description.repetition for record in reading.records]
+    last = max(repetitions, default=0)
+    text.append(
+        "The seed of a run is a digest of the names of task, source model and protocol, of the label "
+        f"fraction and of the number of the repetition, here {'0' if not last else f'0 to {last}'}."
+    )
+    return Passage("Repetitions and seeds", tuple(sentences(*text)))
+
+
+def selection_passage(reading: StudyReading) -> Passage:
+    """Return what validation chose, and what was scored on test."""
+    chosen = {str(value) for record in reading.records if record.outcome
+              for name, value in record.outcome.choices.items() if name == "selected_on"}  # fmt: skip
+    both = any(record.outcome and "test/last" in record.outcome.metrics for record in reading.records)
+    names = {"loss": "loss", "metric": "primary metric"}
+    epochs = (
+        f"The weights of the epoch with the best validation {listed(sorted(names.get(n, n) for n in chosen))} "
+        "were scored."
+        if chosen
+        else ""
+    )
+    return Passage(
+        "Selection",
+        tuple(
+            sentences(
+                "Checkpoints and parameters of heads were chosen on validation cases alone; test cases chose "
+                "nothing.",
+                epochs,
+                "The weights of the last epoch were scored as well and are reported apart." if both else "",
+            )
+        ),
+    )
+
+
+def _by_settings(block: Block) -> dict[tuple[str, ...], str]:
+    """Return the text of all settings by the kinds of tasks that have them."""
+    kinds: dict[str, list[str]] = {}
+    for kind, values in block.settings.items():
+        kinds.setdefault(settings(values), []).append(kind)
+    return {tuple(found): text for text, found in kinds.items()}
+
+
+def _described(protocol: str, kind: TaskKind, values: Mapping[str, Any]) -> Iterator[Piece]:
+    if protocol == "finetune":
+        last = values.get("train_last")
+        what = "all weights" if last is None else f"the head and the last {count(last, 'layer group')}"
+        yield f"{what} of the network were trained"
+        yield from _training(kind, values)
+    elif protocol == "linear" and not kind.is_classification:
+        yield "a decoder was trained on the feature maps of the frozen network"
+        yield from _training(kind, values)
+    elif protocol == "linear":
+        yield "a logistic regression was fitted to the standardised embeddings of the frozen network"
+        yield from cite("kornblith2019transfer", "pedregosa2011sklearn")
+        if "strengths" in values:
+            yield f", its strength chosen on validation from C = {setting(values['strengths'])}"
+        yield f"{_image_size(values)}."
+    elif protocol == "knn":
+        yield "cases got the labels of the nearest training cases by the cosine of the frozen network's embeddings"
+        yield from cite("wu2018instance")
+        if "ks" in values:
+            yield f", their number chosen on validation from k = {setting(values['ks'])}"
+        yield f"{_image_size(values)}."
+    else:
+        yield f"models were transferred as the protocol {protocol} does."
+
+
+def _training(kind: TaskKind, values: Mapping[str, Any]) -> Iterator[Piece]:
+    if "epochs" in values:
+        yield f" for at most {count(int(values['epochs']), 'epoch')}"
+    name, work = _OPTIMISERS.get(str(values.get("optimiser")), (str(values.get("optimiser", "")), None))
+    yield f" with {name}" if name else ""
+    yield from cite(work)
+    yield f" at a learning rate of {setting(values['learning_rate'])}" if "learning_rate" in values else ""
+    schedule, work = _SCHEDULES.get(str(values.get("schedule")), ("", None))
+    yield f" and {schedule}" if schedule else ""
+    yield from cite(work)
+    yield (
+        f", in batches of at most {count(int(values['batch_size']), 'case')}"
+        if "batch_size" in values
+        else ""
+    )
+    yield _image_size(values)
+    if not kind.is_classification:
+        yield from _decoding(values)
+    yield "."
+    if "patience" in values:
+        yield f" Training ended early after more than {count(int(values['patience']), 'epoch')} without gain."
+
+
+def _decoding(values: Mapping[str, Any]) -> Iterator[Piece]:
+    decoder, work = _DECODERS.get(str(values.get("decoder", "unet")), (str(values.get("decoder")), None))
+    yield f", with a {decoder} decoder"
+    yield from cite(work)
+    loss = _LOSSES.get(str(values.get("mask_loss")))
+    if loss:
+        yield f" and {loss} as loss"
+        yield from cite("milletari2016vnet" if "dice" in str(values["mask_loss"]) else None)
+
+
+def _image_size(values: Mapping[str, Any]) -> str:
+    if "image_size" not in values:
+        return ""
+    size = values["image_size"]
+    return (
+        ", on images of the size of the source model"
+        if size is None
+        else f", on images of {size} × {size} pixels"
+    )
+
+
+def _range(numbers: set[int]) -> str:
+    if len(numbers) == 1:
+        return count(next(iter(numbers)), "run")
+    return f"{min(numbers)} to {max(numbers)} runs"
