@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from functools import cache
 
 import torch
@@ -23,6 +24,8 @@ IGNORED = {
 """Names an ``ignore`` expression is there for; expressions have no inverse."""
 
 BUFFERS = {
+    "clip-transformers": ("embeddings.position_ids",),
+    "dinov2-transformers": ("embeddings.mask_token",),
     "swin-official": ("layers.0.blocks.1.attn_mask", "layers.0.blocks.0.attn.relative_position_index"),
     "beit": ("rel_pos_bias.relative_position_index",),
 }
@@ -30,6 +33,20 @@ BUFFERS = {
 
 HEADS = {"convnext-fb": "head.weight", "swin-official": "head.weight", "clip-visual": "proj"}
 """Name of a task head in files of a scheme; ``fc.weight`` elsewhere."""
+
+
+MOST_NUMBERS = 2**24
+"""Length of the table of random numbers: more than any tensor of the catalogue has."""
+
+LEADING_AXES = ("clip-visual", "clip-transformers")
+"""Schemes of files whose class token and positions have no axis for the batch."""
+
+POOLING = {
+    f"attn_pool.{part}.{kind}": f"attn_pool.in_proj_{kind}"
+    for part in ("q", "kv")
+    for kind in ("weight", "bias")
+}
+"""Tensors of timm's attention pooling to the one of transformers that holds both, the query first."""
 
 
 @cache
@@ -48,16 +65,30 @@ def skeleton_of(model: SourceModel) -> dict[str, Tensor]:
 
 
 def name_in_file(name: str, weights: WeightsFile, *, wrapped: bool = True) -> str:
-    """Name of a network's tensor in the file; ``wrapped`` with every start that ``strip`` removes."""
+    """Name in the file of a tensor that lies there as in the network; ``wrapped`` with all that ``strip`` removes."""
     for old, new in reversed(weights.rename):
         name = old + name.removeprefix(new) if name.startswith(new) else name
     wrapping = "".join(weights.strip) if wrapped else ""
     return weights.prefix + wrapping + schemes.get(weights.scheme).to_file(name)
 
 
+def pieces(name: str, weights: WeightsFile) -> tuple[str, ...]:
+    """Names, in the network's manner, of what a file holds in place of a tensor."""
+    if not weights.scheme.endswith("-transformers"):
+        return (name,)
+    if ".attn.qkv." in name:
+        return tuple(name.replace(".qkv.", f".{part}.") for part in "qkv")
+    return (POOLING.get(name, name),)
+
+
+def names_in_file(name: str, weights: WeightsFile, *, wrapped: bool = True) -> tuple[str, ...]:
+    """Names in the file of all that a tensor of the network is made of."""
+    return tuple(name_in_file(piece, weights, wrapped=wrapped) for piece in pieces(name, weights))
+
+
 def as_stored(name: str, tensor: Tensor, weights: WeightsFile) -> Tensor:
     """Tensor in the shape the publisher stores."""
-    if "leading-axes" in weights.adapt and tensor.ndim == 3 and name in {"cls_token", "pos_embed"}:
+    if weights.scheme in LEADING_AXES and name in {"cls_token", "pos_embed"}:
         return tensor.reshape(tensor.shape[1:] if name == "pos_embed" else tensor.shape[2:])
     return tensor
 
@@ -69,11 +100,16 @@ def published(
     weights = model.weights
     assert weights is not None
     gaps = tuple(gap.prefix for gap in weights.gaps)
-    file = {
-        name_in_file(name, weights, wrapped=wrapped): as_stored(name, tensor, weights)
-        for name, tensor in state.items()
-        if not (gaps and name.startswith(gaps))
-    }
+    rows: dict[str, list[Tensor]] = {}
+    for name, tensor in state.items():
+        if gaps and name.startswith(gaps):
+            continue
+        places = names_in_file(name, weights, wrapped=wrapped)
+        stored = as_stored(name, tensor, weights)
+        parts = stored.chunk(len(places)) if len(places) > 1 else (stored,)
+        for place, part in zip(places, parts, strict=True):
+            rows.setdefault(place, []).append(part)
+    file = {place: found[0] if len(found) == 1 else torch.cat(found) for place, found in rows.items()}
     extras = extra_names(weights, wrapped=wrapped)
     assert not extras & set(file)
     like = next(iter(state.values()))
@@ -100,6 +136,26 @@ def trained_state(network: nn.Module, seed: int) -> dict[str, Tensor]:
         else:
             state[name] = torch.full_like(tensor, seed) if name.endswith(COUNTER) else tensor.clone()
     return state
+
+
+def patterned_state(state: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """As :func:`trained_state`, for large networks: windows of one table of random numbers, which cost nothing.
+
+    Where a window begins depends on the seed and the name, so the numbers of two tensors differ.
+    """
+    table, found = random_table(), {}
+    for name, tensor in state.items():
+        if not tensor.is_floating_point():
+            found[name] = torch.full(tensor.shape, seed)
+            continue
+        start = zlib.crc32(f"{seed}/{name}".encode()) % (len(table) - tensor.numel())
+        found[name] = table[start : start + tensor.numel()].view(tensor.shape)
+    return found
+
+
+@cache
+def random_table() -> Tensor:
+    return torch.rand(MOST_NUMBERS, generator=torch.Generator().manual_seed(0)) + 0.1
 
 
 def last_block(names: list[str]) -> tuple[str, list[str]]:

@@ -98,8 +98,10 @@ def test_rules_that_differ_from_none() -> None:
             [
                 "medtransfer models fetch mine --weights DIR",
                 "https://example.org/w.pth (or https://example.com",
+                "Untried: neither the address nor the file was tried when this record was written",
             ],
         ),
+        ({"file": "w.pth", "manual": "Ask."}, ["Put w.pth into", "Untried: the file was not tried"]),
         (
             {"file": "w.safetensors", "converter": "byol", "url": "https://example.org/w.pkl"},
             ["downloads https://example.org/w.pkl", "medtransfer models convert mine FILE --weights DIR"],
@@ -111,6 +113,20 @@ def test_rules_that_differ_from_none() -> None:
 def test_how_to_get_weights(fields: dict[str, object], said: list[str]) -> None:
     steps = " ".join(how_to_get(with_weights(**fields)))
     assert [text for text in said if text not in steps] == []
+
+
+def test_only_files_whose_digest_is_known_count_as_tried() -> None:
+    marked = {model.name for model in catalogue if "Untried" in " ".join(how_to_get(model))}
+    files = {m.name for m in catalogue if m.weights is not None and m.weights.hub is None}
+    assert files - marked == {
+        "mobilenetv1_100.sup_in1k",
+        "resnet20.sup_cifar10",
+        "squeezenet1_1.sup_in1k",
+    }
+    assert marked < files
+    assert how_to_get(with_weights(url="https://example.org/w.pth", sha256="0" * 64)) == (
+        "medtransfer models fetch mine --weights DIR downloads https://example.org/w.pth.",
+    )
 
 
 def test_every_model_of_the_catalogue_says_how_to_get_it() -> None:

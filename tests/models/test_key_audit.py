@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from medtransfer.core.errors import WeightsError
+from medtransfer.models.joined_tensors import Source
 from medtransfer.models.key_audit import match_keys
 from medtransfer.models.source_model import DeclaredGap, WeightsFile
 
@@ -116,7 +117,7 @@ def test_the_named_encoder_of_two_is_read() -> None:
     query = {name: tensor + 1 for name, tensor in NETWORK.items()}
     file = {**renamed("encoder_q.", query), **renamed("encoder_k.")}
     audit = match_keys(NETWORK, file, WeightsFile(prefix="encoder_q."))
-    assert all(source == "encoder_q." + name for name, source in audit.loaded.items())
+    assert all(source.names == ("encoder_q." + name,) for name, source in audit.loaded.items())
     assert len(audit.dropped) == len(NETWORK)
 
 
@@ -131,7 +132,10 @@ def test_renames_apply_in_order_at_the_start() -> None:
     file = {"a.b.weight": torch.zeros(1), "x.a.weight": torch.zeros(1)}
     network = {"d.b.weight": torch.zeros(1), "x.a.weight": torch.zeros(1)}
     audit = match_keys(network, file, WeightsFile(rename=(("a.", "c."), ("c.", "d."))))
-    assert dict(audit.loaded) == {"d.b.weight": "a.b.weight", "x.a.weight": "x.a.weight"}
+    assert dict(audit.loaded) == {
+        "d.b.weight": Source(("a.b.weight",)),
+        "x.a.weight": Source(("x.a.weight",)),
+    }
 
 
 def test_two_names_that_become_one_are_refused() -> None:
@@ -150,5 +154,5 @@ def test_account_is_complete(present: set[str], prefix: str, gap: str) -> None:
     in_gaps = [name for found in audit.gaps for name in found.names]
     wrong = [mismatch.name for mismatch in audit.mismatched]
     assert sorted([*audit.loaded, *in_gaps, *audit.counters, *audit.missing, *wrong]) == sorted(NETWORK)
-    sources = [*audit.loaded.values(), *(prefix + name for name in audit.unmatched), *audit.dropped]
+    sources = [*audit.read, *(prefix + name for name in audit.unmatched), *audit.dropped]
     assert sorted([*sources, *(prefix + name for name in wrong)]) == sorted(file)

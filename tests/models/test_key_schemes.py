@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import pytest
@@ -24,6 +25,12 @@ NETWORKS = [
     ("resnet-sequential", "resnet18"),
     ("densenet-sequential", "densenet121"),
     ("clip-visual", "vit_base_patch32_clip_quickgelu_224"),
+    ("clip-transformers", "vit_base_patch16_siglip_224"),
+    ("clip-transformers", "vit_base_patch32_clip_quickgelu_224"),
+    ("dinov2-transformers", "vit_small_patch14_reg4_dinov2"),
+    ("dinov2-transformers", "vit_giant_patch14_dinov2"),
+    ("vit-transformers", "vit_tiny_patch16_224"),
+    ("vit-transformers", "deit_tiny_distilled_patch16_224"),
     *((name, "resnet18") for name in ("same",)),
 ]
 SWIN = "swin_tiny_patch4_window7_224"
@@ -40,9 +47,25 @@ def names_of(network: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(("scheme", "network"), NETWORKS)
 def test_every_name_of_a_network_goes_to_the_file_and_back(scheme: str, network: str) -> None:
     found = schemes.get(scheme)
-    in_file = [found.to_file(name) for name in names_of(network)]
-    assert [found.to_network(name) for name in in_file] == list(names_of(network))
+    names = names_in(network, of_file=scheme)
+    in_file = [found.to_file(name) for name in names]
+    assert [found.to_network(name) for name in in_file] == names
     assert len(set(in_file)) == len(in_file)
+    if scheme.endswith("-transformers"):
+        left = {name for name in names if ".norm" not in name}
+        assert not left & set(in_file), "every name but a normalisation's is another one"
+
+
+def names_in(network: str, *, of_file: str) -> list[str]:
+    """Names of a network, of what a file divides its parts."""
+    if not of_file.endswith("-transformers"):
+        return list(names_of(network))
+    divided = [
+        name.replace(".qkv.", f".{part}.")
+        for name in names_of(network)
+        for part in ("qkv" if ".qkv." in name else "-")
+    ]
+    return list(dict.fromkeys(re.sub(r"attn_pool\.(q|kv)\.", "attn_pool.in_proj_", name) for name in divided))
 
 
 def test_every_scheme_is_tested_on_a_network_and_says_whose_names_it_knows() -> None:
@@ -82,6 +105,23 @@ def test_every_scheme_is_tested_on_a_network_and_says_whose_names_it_knows() -> 
         ("clip-visual", "transformer.resblocks.0.mlp.c_proj.bias", "blocks.0.mlp.fc2.bias"),
         ("clip-visual", "ln_pre.weight", "norm_pre.weight"),
         ("clip-visual", "class_embedding", "cls_token"),
+        ("clip-transformers", "encoder.layers.26.self_attn.q_proj.bias", "blocks.26.attn.q.bias"),
+        ("clip-transformers", "encoder.layers.0.self_attn.out_proj.weight", "blocks.0.attn.proj.weight"),
+        ("clip-transformers", "embeddings.position_embedding.weight", "pos_embed"),
+        ("clip-transformers", "embeddings.position_ids", None),
+        ("clip-transformers", "head.attention.in_proj_weight", "attn_pool.in_proj_weight"),
+        ("clip-transformers", "head.attention.out_proj.bias", "attn_pool.proj.bias"),
+        ("clip-transformers", "pre_layrnorm.weight", "norm_pre.weight"),
+        ("dinov2-transformers", "embeddings.mask_token", None),
+        ("vit-transformers", "pooler.dense.weight", None),
+        ("dinov2-transformers", "encoder.layer.3.attention.attention.key.weight", "blocks.3.attn.k.weight"),
+        ("dinov2-transformers", "encoder.layer.3.attention.output.dense.bias", "blocks.3.attn.proj.bias"),
+        ("dinov2-transformers", "encoder.layer.3.layer_scale2.lambda1", "blocks.3.ls2.gamma"),
+        ("dinov2-transformers", "encoder.layer.3.mlp.weights_in.weight", "blocks.3.mlp.fc1.weight"),
+        ("vit-transformers", "encoder.layer.3.attention.output.dense.bias", "blocks.3.attn.proj.bias"),
+        ("vit-transformers", "encoder.layer.3.output.dense.bias", "blocks.3.mlp.fc2.bias"),
+        ("vit-transformers", "encoder.layer.3.layernorm_before.weight", "blocks.3.norm1.weight"),
+        ("vit-transformers", "layernorm.weight", "norm.weight"),
     ],
 )
 def test_names_as_published(scheme: str, in_file: str, in_network: str | None) -> None:

@@ -51,6 +51,10 @@ FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "mobilenetv3": ("mobilenetv3_small_050", 64, {}),
     "squeezenet": ("squeezenet1_1", 64, {}),
     "efficientnet": ("efficientnet_lite0", 64, {"drop_path_rate": 0.0}),
+    "hiera": ("hiera_tiny_224", 224, {"embed_dim": 24, "stages": (1, 1, 1, 1), "drop_path_rate": 0.0}),
+    "torchvision-vit": ("torchvision/vit_b_32", 64, {}),
+    "gated-vit": ("vit_huge_patch14_gated", 56, {"depth": 4, "embed_dim": 48, "num_heads": 3}),
+    "siglip": ("vit_so400m_patch14_siglip_448", 56, {"depth": 4, "embed_dim": 48, "num_heads": 3}),
 }
 """Family to a small member: architecture, side of the images, options that make it smaller still."""
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from medtransfer.core.errors import UsageError, WeightsError
-from medtransfer.models.catalogue import declared_model
+from medtransfer.models.catalogue import declared_model, resolve_model
 from medtransfer.models.download import CONNECTIONS, download, fetch_weights
 from medtransfer.models.kept_copies import kept_copy
-from medtransfer.models.source_model import SourceModel
+from medtransfer.models.source_model import SourceModel, WeightsFile
 from medtransfer.models.weights_files import locate_weights
 
 CONTENT = bytes(range(256)) * 4096
@@ -57,7 +57,7 @@ def site() -> Iterator[Site]:
             wanted = self.headers.get("Range", "")
             state.asked.append(wanted)
             if self.path != "/w.pth":
-                self.send_error(404)
+                self.send_error(int(self.path[1:]) if self.path[1:].isdigit() else 404)
                 return
             start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and state.ranges else 0
             if self.headers.get("If-Range", state.tag) != state.tag:
@@ -164,6 +164,16 @@ def test_absent_file_and_silent_host_are_weights_errors(site: Site, tmp_path: Pa
         download(site.address + "x", tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="refused"):
         download("http://127.0.0.1:9/w.pth", tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_file_behind_a_request_says_whom_to_ask(site: Site, tmp_path: Path, code: int) -> None:
+    gate = site.address.replace("w.pth", str(code))
+    weights = WeightsFile(file="w.pth", url=gate, manual="Accept the terms at example.org with an account.")
+    model = replace(resolve_model("resnet20.sup_cifar10"), weights=weights)
+    with pytest.raises(WeightsError, match=f"HTTP {code}.*get it by hand with an account.*Accept the terms"):
+        fetch_weights(model, tmp_path)
+    assert len(site.asked) == 1, "asked again although the answer will be the same"
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/w.pth", "w.pth"])

@@ -24,6 +24,14 @@ def test_every_pretrained_model_has_a_row() -> None:
     assert {row.count(" | ") for row in rows} == {7}
 
 
+def test_files_that_were_never_at_hand_are_marked() -> None:
+    rows = {line.split("`")[1]: line.split(" | ")[5] for line in table_lines() if line.startswith("| `")}
+    assert rows["resnet50.mocov2_in1k"] == "`fetch`, untried"
+    assert rows["resnet50.byol_in1k"] == "`fetch`, `convert`, untried"
+    assert rows["resnet20.sup_cifar10"] == "by hand"
+    assert rows["resnet50.tv_in1k"] == "`timm`"
+
+
 def test_only_the_table_is_replaced() -> None:
     text = f"before\n{START}\nold\n{END}\nafter\n"
     renewed = with_table(text)

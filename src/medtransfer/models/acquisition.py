@@ -39,6 +39,14 @@ def adapter_rules(weights: WeightsFile | None) -> dict[str, Any]:
     return {name: stated[name] for name in _RULES if getattr(weights, name) != defaults[name]}
 
 
+def is_tried(weights: WeightsFile) -> bool:
+    """Return whether the file itself was at hand when the record was written, as its SHA-256 being known shows.
+
+    Of the others the address, the names and the shapes are what was published about them.
+    """
+    return weights.hub is not None or weights.sha256 is not None
+
+
 def how_to_get(model: SourceModel) -> tuple[str, ...]:
     """Return the steps to the weights of a model, one sentence each."""
     weights = model.weights
@@ -48,7 +56,7 @@ def how_to_get(model: SourceModel) -> tuple[str, ...]:
         library = model.architecture.library
         text = f"{library} downloads {weights.hub!r} at first use."
         return (f"{text} {weights.manual}".rstrip(), f"Ahead of time: medtransfer models fetch {model.name}")
-    return (*_source(model, weights), *_conversion(model, weights))
+    return (*_source(model, weights), *_conversion(model, weights), *_doubt(weights))
 
 
 def _source(model: SourceModel, weights: WeightsFile) -> tuple[str, ...]:
@@ -60,6 +68,13 @@ def _source(model: SourceModel, weights: WeightsFile) -> tuple[str, ...]:
     if weights.converter is not None:
         return (weights.manual or "Get the publisher's file.",)
     return tuple(filter(None, (weights.manual, f"Put {name} into the weights folder.")))
+
+
+def _doubt(weights: WeightsFile) -> tuple[str, ...]:
+    if is_tried(weights):
+        return ()
+    what = "neither the address nor the file was tried" if weights.url else "the file was not tried"
+    return (f"Untried: {what} when this record was written, so its SHA-256 is not known.",)
 
 
 def _conversion(model: SourceModel, weights: WeightsFile) -> tuple[str, ...]:

@@ -3,9 +3,9 @@
 Every encoder gets the same decoder budget: a U-Net with blocks of 128, 64, 32, 24 and 16 channels from
 the coarsest map on, one per resolution, or a UPerNet of 104 channels. Only the layers that read the
 encoder's maps depend on how many channels those have: at 224 pixels a U-Net adds 4.2 million parameters
-and 2.0 billion multiply-adds to a ResNet-50, 1.8 and 1.3 to a ConvNeXt-T or Swin-T, 1.5 and 1.5 to a
-ViT-S/16; a UPerNet 4.0 and 1.9, 2.2 and 1.7, 1.7 and 1.8. The pyramid of a plain vision transformer has no
-weights of its own.
+and 2.0 billion multiply-adds to a ResNet-50, 1.8 and 1.3 to a ConvNeXt-T, Swin-T or Hiera-T, 1.5 and 1.5 to
+a ViT-S/16; a UPerNet 4.0 and 1.9, 2.2 and 1.7, 1.7 and 1.8. The pyramids of transformers have no weights of
+their own.
 """
 
 from __future__ import annotations

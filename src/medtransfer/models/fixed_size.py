@@ -10,6 +10,7 @@ from torch import nn
 
 from medtransfer.core.errors import UsageError
 from medtransfer.models.source_model import Architecture
+from medtransfer.models.torchvision_tokens import fit_torchvision, is_torchvision_transformer
 
 
 def has_fixed_size(network: nn.Module) -> bool:
@@ -38,12 +39,15 @@ def fit_to_size(
     """
     if image_size is None or image_size == built_size or not has_fixed_size(network):
         return
-    patch = _patch_side(network)
+    patch = patch_side(network)
     if image_size % patch:
         raise UsageError(
             f"architecture {architecture.name!r}: expected images whose side is a multiple of its patches of "
             f"{patch} pixels, got {image_size}. Set image_size to {image_size // patch * patch or patch}."
         )
+    if is_torchvision_transformer(network):
+        fit_torchvision(network, image_size)
+        return
     adapt = getattr(network, "set_input_size", None)
     if adapt is None:
         raise UsageError(
@@ -67,7 +71,15 @@ def _window_options(network: nn.Module, adapt: Callable[..., None]) -> dict[str,
     return {"window_size": [stage.blocks[0].window_size for stage in stages], "always_partition": True}
 
 
-def _patch_side(network: nn.Module) -> int:
-    """Return the side of the patches a network cuts images into; what they do not tile is cut off."""
-    patches = getattr(getattr(network, "patch_embed", None), "patch_size", 1)
+def patch_side(network: nn.Module) -> int:
+    """Return the side of the patches a network cuts images into; what they do not tile is cut off.
+
+    Args:
+        network: Any network; one that does not say its patches shows them by a first convolution whose
+            steps are as long as its kernel.
+    """
+    patches = getattr(getattr(network, "patch_embed", network), "patch_size", None)
+    if patches is None:
+        first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+        patches = first.kernel_size if first is not None and first.kernel_size == first.stride else 1
     return int(patches if isinstance(patches, int) else patches[0])

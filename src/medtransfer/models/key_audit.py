@@ -10,9 +10,11 @@ from torch import Tensor
 
 from medtransfer.core.problems import Problem
 from medtransfer.models.adaptations import PlannedAdaptation, planned_adaptation
+from medtransfer.models.joined_tensors import Source, sources_of
 from medtransfer.models.key_rules import treated_names
+from medtransfer.models.key_schemes import schemes
 from medtransfer.models.rule_hints import depth_hint, rule_hint
-from medtransfer.models.source_model import WeightsFile
+from medtransfer.models.source_model import Adaptation, WeightsFile
 
 HEADS = frozenset({"classifier", "fc", "head", "head_dist", "heads", "linear"})
 """First components of the names of task heads; what a backbone does not know of them is dropped."""
@@ -69,8 +71,8 @@ class AuditRow:
 class KeyAudit:
     """Account of one load: nothing of the network or of the file is left out."""
 
-    loaded: Mapping[str, str]
-    """Network name to the name in the file."""
+    loaded: Mapping[str, Source]
+    """Network name to where in the file its numbers lie."""
     gaps: tuple[GapFound, ...]
     """Declared gaps."""
     counters: tuple[str, ...]
@@ -97,11 +99,21 @@ class KeyAudit:
     """Name in the network to what is done to the loaded tensor so that it fits."""
     table: tuple[AuditRow, ...] = ()
     """Where the tensors of the network and of the file went, in numbers."""
+    parts: tuple[str, ...] = ()
+    """Names after the rules of what was read and is not the network's as it lies in the file."""
 
     @property
     def adapted(self) -> dict[str, str]:
-        """Name in the network to what was done to the tensor, in words."""
-        return {name: plan.description for name, plan in self.adaptations.items()}
+        """Name in the network to what was done to the tensor of the file, or to those of it, in words."""
+        joined = {name: source.description for name, source in self.loaded.items() if not source.is_whole}
+        for name, plan in self.adaptations.items():
+            joined[name] = "; ".join(filter(None, (joined.get(name), plan.description)))
+        return joined
+
+    @property
+    def read(self) -> frozenset[str]:
+        """Names in the file whose numbers are in the network."""
+        return frozenset(name for source in self.loaded.values() for name in source.names)
 
     @property
     def share(self) -> float:
@@ -118,7 +130,8 @@ class KeyAudit:
             found.append(Problem("missing-weights", where, "every tensor of the network", absent, hint))
         if self.unmatched:
             others = f"{len(self.unmatched)} others, {_listed(self.unmatched)}"
-            hint = "" if self.missing else depth_hint(self.unmatched, self.loaded) or _DROP_ADVICE
+            known = (*self.loaded, *self.parts)
+            hint = "" if self.missing else depth_hint(self.unmatched, known) or _DROP_ADVICE
             found.append(Problem("unmatched-weights", where, "only tensors the network has", others, hint))
         found += [
             Problem("mismatched-weights", f"{where}: {wrong.name}", wrong.expected, wrong.found)
@@ -137,7 +150,7 @@ class KeyAudit:
             "missing": len(self.missing),
             "mismatched": len(self.mismatched),
             "ignored": len(self.ignored),
-            "adapted": len(self.adaptations),
+            "adapted": len(self.adapted),
         }
 
 
@@ -153,14 +166,16 @@ def match_keys(network: Mapping[str, Tensor], file: Mapping[str, Tensor], weight
         WeightsError: If two names of the file become one by the rules.
         NotRegisteredError: If nobody defines the scheme.
     """
-    names = treated_names(file, weights)
-    placed = {name: names.placed[name] for name in network if name in names.placed}
-    plans = _adaptations(network, file, placed, weights)
-    mismatched = _mismatched(network, file, placed, plans)
+    names, scheme = treated_names(file, weights), schemes.get(weights.scheme)
+    sources = sources_of(network, names.placed, scheme.joins)
+    plans = _adaptations(network, file, sources, {*weights.adapt, *scheme.adapt})
+    mismatched = _mismatched(network, file, sources, plans)
     wrong = {mismatch.name for mismatch in mismatched}
-    loaded = {name: source for name, source in placed.items() if name not in wrong}
-    gaps, counters, missing = _absent([name for name in network if name not in placed], weights)
-    unmatched, heads = _extra([name for name in names.placed if name not in network], network, weights)
+    loaded = {name: source for name, source in sources.items() if name not in wrong}
+    gaps, counters, missing = _absent([name for name in network if name not in sources], weights)
+    found = {name for source in sources.values() for name in source.names}
+    others = [name for name, in_file in names.placed.items() if in_file not in found]
+    unmatched, heads = _extra(others, network, weights)
     dropped = (*names.outside, *(names.placed[name] for name in heads))
     in_gaps = [name for gap in gaps for name in gap.names]
     ours = {"loaded": loaded, "gaps": in_gaps, "counters": counters, "missing": missing, "mismatched": wrong}
@@ -185,19 +200,25 @@ def match_keys(network: Mapping[str, Tensor], file: Mapping[str, Tensor], weight
         ignored=names.ignored,
         adaptations=plans,
         table=(*_rows("network", network, ours), *_rows("file", file, theirs)),
+        parts=tuple(
+            name for name, in_file in names.placed.items() if in_file in found and name not in network
+        ),
     )
 
 
 def _adaptations(
-    network: Mapping[str, Tensor], file: Mapping[str, Tensor], placed: Mapping[str, str], weights: WeightsFile
+    network: Mapping[str, Tensor],
+    file: Mapping[str, Tensor],
+    sources: Mapping[str, Source],
+    allowed: Collection[Adaptation],
 ) -> dict[str, PlannedAdaptation]:
     """Return what is done to tensors of another shape, of those that hold numbers of the right kind."""
     plans = {}
-    for name, source in placed.items():
-        expected, found = network[name], file[source]
-        if expected.shape == found.shape or not _same_kind(expected, found):
+    for name, source in sources.items():
+        expected, found = tuple(network[name].shape), source.shape(file)
+        if found is None or found == expected or not _same_kind(network[name], file[source.names[0]]):
             continue
-        plan = planned_adaptation(name, tuple(found.shape), tuple(expected.shape), weights.adapt)
+        plan = planned_adaptation(name, found, expected, allowed)
         if plan is not None:
             plans[name] = plan
     return plans
@@ -206,13 +227,13 @@ def _adaptations(
 def _mismatched(
     network: Mapping[str, Tensor],
     file: Mapping[str, Tensor],
-    placed: Mapping[str, str],
+    sources: Mapping[str, Source],
     plans: Mapping[str, PlannedAdaptation],
 ) -> tuple[Mismatch, ...]:
     return tuple(
-        Mismatch(name, _shape(network[name]), _shape(file[source]))
-        for name, source in sorted(placed.items())
-        if name not in plans and not _fits(network[name], file[source])
+        Mismatch(name, _shape(network[name]), _found(source, file))
+        for name, source in sorted(sources.items())
+        if name not in plans and not _fits(network[name], source, file)
     )
 
 
@@ -259,12 +280,19 @@ def _rows(
     ]
 
 
-def _fits(expected: Tensor, found: Tensor) -> bool:
-    return expected.shape == found.shape and _same_kind(expected, found)
+def _fits(expected: Tensor, source: Source, file: Mapping[str, Tensor]) -> bool:
+    kinds = all(_same_kind(expected, file[name]) for name in source.names)
+    return kinds and source.shape(file) == tuple(expected.shape)
 
 
 def _same_kind(expected: Tensor, found: Tensor) -> bool:
     return expected.is_floating_point() == found.is_floating_point()
+
+
+def _found(source: Source, file: Mapping[str, Tensor]) -> str:
+    """Return the shapes and types of the tensors of the file, and which part of them is meant."""
+    whole = " and ".join(_shape(file[name]) for name in source.names)
+    return whole if source.of == 1 else f"{source.stop - source.start}/{source.of} of {whole}"
 
 
 def _shape(tensor: Tensor) -> str:

@@ -47,10 +47,7 @@ def load_into(network: nn.Module, file: Mapping[str, Tensor], weights: WeightsFi
     initial = network.state_dict()
     audit = match_keys(initial, file, weights)
     refuse_incomplete(audit, where)
-    loaded = {
-        name: _fitted(file[source], name, audit).to(initial[name].dtype)
-        for name, source in audit.loaded.items()
-    }
+    loaded = {name: _fitted(file, name, audit).to(initial[name].dtype) for name in audit.loaded}
     _check_are_trained(loaded, initial, where)
     network.load_state_dict({**initial, **loaded}, strict=True)
     return audit
@@ -83,9 +80,9 @@ def refuse_used_gaps(network: nn.Module, audit: KeyAudit, where: str) -> None:
         )
 
 
-def _fitted(tensor: Tensor, name: str, audit: KeyAudit) -> Tensor:
-    """Return a tensor of the file in the shape the network has, after its adaptation where one is planned."""
-    plan = audit.adaptations.get(name)
+def _fitted(file: Mapping[str, Tensor], name: str, audit: KeyAudit) -> Tensor:
+    """Return a tensor of the network from those of the file, after its adaptation where one is planned."""
+    tensor, plan = audit.loaded[name].read(file), audit.adaptations.get(name)
     return tensor if plan is None else plan.apply(tensor)
 
 
@@ -121,4 +118,7 @@ def _has_default_statistics(variance: str, loaded: Mapping[str, Tensor]) -> bool
 
 
 def _is_constant(tensor: Tensor) -> bool:
-    return tensor.numel() == 0 or bool((tensor == tensor.flatten()[0]).all())
+    if tensor.numel() == 0:
+        return True
+    row, first = tensor[0], tensor.flatten()[0]
+    return bool((row == first).all()) and bool((tensor == first).all())

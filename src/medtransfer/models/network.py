@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from medtransfer.core.errors import UsageError, WeightsError
 from medtransfer.models.backbones import build_backbone, end_network_at
-from medtransfer.models.fixed_size import fit_to_size, has_fixed_size
+from medtransfer.models.fixed_size import fit_to_size, has_fixed_size, patch_side
 from medtransfer.models.hub_weights import contract_of
 from medtransfer.models.input_transform import InputTransform
 from medtransfer.models.key_audit import KeyAudit
 from medtransfer.models.load_weights import load_into, read_weights, refuse_used_gaps
 from medtransfer.models.pyramid import PyramidLevel, captured_maps, find_pyramid
 from medtransfer.models.source_model import InputContract, SourceModel
+from medtransfer.models.stage_pyramid import StagePyramid, find_stage_pyramid
 from medtransfer.models.token_pyramid import TokenPyramid, find_token_pyramid
 
 PROBE_SIDE = 128
@@ -34,7 +35,7 @@ class Encoder(nn.Module):
         embedding_size: Number of features F.
         levels: Where its feature pyramid is found, finest first.
         image_size: Side in pixels of the images it is meant for.
-        tokens: How the pyramid is made where the network is a plain transformer.
+        tokens: How the pyramid is made where the network passes on tokens, not maps.
         audit: Account of the loaded weights; None for random ones.
     """
 
@@ -47,7 +48,7 @@ class Encoder(nn.Module):
         embedding_size: int,
         levels: Sequence[PyramidLevel],
         image_size: int,
-        tokens: TokenPyramid | None = None,
+        tokens: StagePyramid | TokenPyramid | None = None,
         audit: KeyAudit | None = None,
     ) -> None:
         super().__init__()
@@ -115,12 +116,12 @@ class Encoder(nn.Module):
         """Raise unless the network has a feature pyramid.
 
         Raises:
-            UsageError: If it has none, as plain transformers that do not show what their blocks give.
+            UsageError: If it has none, as networks that do not show what their blocks give.
         """
         if not self.levels:
             raise UsageError(
                 f"model {self.name!r}: expected feature maps of several resolutions, got a network without. "
-                "Segment with a convolutional network, a Swin transformer or a vision transformer of timm."
+                "Segment with a convolutional network or a transformer of timm or torchvision."
             )
 
 
@@ -152,11 +153,12 @@ def build_encoder(
     if audit is not None:
         refuse_used_gaps(backbone, audit, model.name)
     fit_to_size(backbone, model.architecture, contract.size, image_size)
-    fixed_side = (image_size or contract.size) if has_fixed_size(backbone) else None
+    fixed = has_fixed_size(backbone) or PROBE_SIDE % patch_side(backbone)
+    fixed_side = (image_size or contract.size) if fixed else None
     embedding_size = _embedding_size(model, backbone, contract, fixed_side or image_size or PROBE_SIDE)
     probe = _probe_images(contract, fixed_side or PROBE_SIDE)[:1]
     levels = find_pyramid(backbone, probe)
-    tokens = None if levels else find_token_pyramid(backbone, probe)
+    tokens = None if levels else find_stage_pyramid(backbone, probe) or find_token_pyramid(backbone, probe)
     return Encoder(
         model.name,
         backbone,

@@ -53,6 +53,10 @@ MEDICAL = frozenset(
         *("padchest", "pathmnist", "pbc-blood-cells", "pneumoniamnist", "pneumothorax-segmentation"),
         *(
             "mass-100k",
+            "mass-350k",
+            "medsiglip-mix",
+            "msk-1488k",
+            "msk-3134k",
             "openi",
             "pmc-15m",
             "radimagenet",
@@ -86,12 +90,15 @@ FAMILIES: tuple[frozenset[str], ...] = (
     frozenset({"pbc-blood-cells", "bloodmnist"}),
     frozenset({"bbbc051", "tissuemnist"}),
     frozenset({"radnet-1m", "radnet-12m"}),
+    frozenset({"mass-100k", "mass-350k"}),
+    frozenset({"msk-1488k", "msk-3134k"}),
 )
 """Collections of one family share images under different names."""
 
 UNCERTAIN = {
     "radimagenet": "the sources of RadImageNet are not published",
     "xray-926k": "the list of its thirteen chest X-ray sources is not verified",
+    "medsiglip-mix": "the medical images of MedSigLIP's training are of many kinds and only partly named",
     "pmc-15m": "figures of published articles may show images of any public collection",
 }
 """Medical collections whose own sources are not fully known, and why."""

@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import log2
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+MOST_LEVELS = 5
+"""Levels of a pyramid: what decoders have a budget for. Of more, the finest are left out."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ def find_pyramid(network: nn.Module, images: Tensor) -> tuple[PyramidLevel, ...]
 
     A level is the last output of one resolution that leaves a whole stage: modules are looked into only
     where they shrink the map more than once, so that the inside of a block never stands for the stage
-    before it. Side branches that pool and come back (squeeze-and-excitation) are no levels.
+    before it. Side branches that pool and come back (squeeze-and-excitation) are no levels. Maps that
+    convolutions without padding made a little smaller count as one resolution, whose last map is taken.
 
     Args:
         network: Network in evaluation mode.
@@ -54,19 +59,21 @@ def find_pyramid(network: nn.Module, images: Tensor) -> tuple[PyramidLevel, ...]
             pixels.
 
     Returns:
-        Levels with strides of 2 and more, strictly growing; empty for a network whose last features
-        are no map, such as a plain vision transformer.
+        At most five levels with strides of 2 and more, strictly growing; empty for a network whose last
+        features are no map, such as a plain vision transformer.
     """
     size = images.shape[-1]
     outputs = _watch(network, images)
     if _ends_in_tokens(outputs):
         return ()
     main = _without_side_branches(_within_parents([output for output in outputs if output.dimensions == 4]))
-    last = {output.side: output for output in _units(main) if 1 < output.side < size}
-    return tuple(
-        PyramidLevel(output.module, output.call, output.channels, size / side, output.channels_last)
-        for side, output in sorted(last.items(), reverse=True)
+    units = [output for output in _units(main) if 1 < output.side < size]
+    last = {round(log2(size / output.side)): output for output in units}
+    levels = tuple(
+        PyramidLevel(output.module, output.call, output.channels, size / output.side, output.channels_last)
+        for _, output in sorted(last.items())
     )
+    return levels[-MOST_LEVELS:]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from medtransfer.core.errors import WeightsError
+from medtransfer.models.joined_tensors import sources_of
 from medtransfer.models.key_rules import treated_names
 from medtransfer.models.key_schemes import schemes
 from medtransfer.models.source_model import WeightsFile
@@ -79,7 +80,7 @@ def _found(wanted: Collection[str], file: Collection[str], rules: WeightsFile) -
         placed = treated_names(file, rules).placed
     except WeightsError:
         return 0
-    return sum(name in placed for name in wanted)
+    return len(sources_of(wanted, placed, schemes.get(rules.scheme).joins))
 
 
 def _common_starts(names: Iterable[str], need: int) -> list[str]:

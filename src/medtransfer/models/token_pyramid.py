@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medtransfer.models.pyramid import PyramidLevel
+from medtransfer.models.torchvision_tokens import is_torchvision_transformer, torchvision_tokens
 
 SCALES = (4.0, 2.0, 1.0, 0.5)
 """Sides of the maps, finest first, as multiples of the grid of tokens: strides of 4 to 32 for patches of 16."""
@@ -64,10 +65,10 @@ def find_token_pyramid(network: nn.Module, images: Tensor) -> TokenPyramid | Non
 
     Returns:
         Four levels; None for a network that does not give the tokens of its blocks as maps of one
-        size (timm's ``forward_intermediates`` does).
+        size (timm's ``forward_intermediates`` does, and we do it for torchvision's).
     """
-    depth = len(getattr(network, "feature_info", ()))
-    if not depth or not hasattr(network, "forward_intermediates"):
+    depth = _depth(network)
+    if not depth:
         return None
     blocks = _spread(depth)
     try:
@@ -90,8 +91,17 @@ def _spread(depth: int) -> tuple[int, ...]:
     return tuple(-(-depth * quarter // len(SCALES)) - 1 for quarter in range(1, len(SCALES) + 1))
 
 
+def _depth(network: Any) -> int:
+    """Return the number of blocks whose tokens a network gives; 0 for one that gives none."""
+    if is_torchvision_transformer(network):
+        return len(network.encoder.layers)
+    return len(getattr(network, "feature_info", ())) if hasattr(network, "forward_intermediates") else 0
+
+
 def _grids(network: Any, images: Tensor, blocks: list[int]) -> list[Tensor]:
     """Return the tokens after some blocks, normalised as the last ones are, as maps (N, F, h, w)."""
+    if is_torchvision_transformer(network):
+        return torchvision_tokens(network, images, blocks)
     grids: list[Tensor] = network.forward_intermediates(
         images, indices=blocks, norm=True, output_fmt="NCHW", intermediates_only=True
     )

@@ -16,6 +16,8 @@ from medtransfer.core.progress import Progress
 
 CONNECTIONS = 5
 """Connections that are tried before a download is given up."""
+NO_ACCESS = (401, 403)
+"""Answers to somebody who has to sign in or to accept terms first."""
 TIMEOUT_S = 30.0
 MOST_BYTES = 20 * 2**30
 _BLOCK = 1 << 20
@@ -47,9 +49,13 @@ class Transfer:
                     return
                 reason = "the connection ended early"
             except urllib.error.HTTPError as error:
+                step = (
+                    "The publisher wants to know who asks: get it by hand with an account."
+                    if error.code in NO_ACCESS
+                    else "Check the address."
+                )
                 raise WeightsError(
-                    f"download {self.url}: expected the file, got HTTP {error.code} {error.reason}. "
-                    "Check the address."
+                    f"download {self.url}: expected the file, got HTTP {error.code} {error.reason}. {step}"
                 ) from error
             except (OSError, HTTPException) as error:
                 reason = str(error)

@@ -9,6 +9,7 @@ from typing import Final
 
 from medtransfer.core.atomic import write_atomically
 from medtransfer.core.errors import UsageError
+from medtransfer.models.acquisition import is_tried
 from medtransfer.models.catalogue import catalogue
 from medtransfer.models.source_model import HALF, IMAGENET_MEAN, InputContract, SourceModel
 from medtransfer.reports.phrases import NONE
@@ -69,7 +70,7 @@ def _row(model: SourceModel, notes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _ways(model: SourceModel) -> Iterator[str]:
-    """Yield how the weights are got: by whom, and whether they are converted."""
+    """Yield how the weights are got: by whom, whether they are converted, and whether that was tried."""
     weights = model.weights
     assert weights is not None
     if weights.hub is not None:
@@ -80,6 +81,8 @@ def _ways(model: SourceModel) -> Iterator[str]:
         yield "by hand"
     if weights.converter is not None:
         yield "`convert`"
+    if not is_tried(weights):
+        yield "untried"
 
 
 def _input(contract: InputContract) -> str:

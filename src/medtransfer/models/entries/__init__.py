@@ -5,6 +5,7 @@ from __future__ import annotations
 from medtransfer.models.entries.additions import MODELS as ADDITIONS
 from medtransfer.models.entries.medical import MODELS as MEDICAL
 from medtransfer.models.entries.networks import ARCHITECTURES
+from medtransfer.models.entries.pathology import MODELS as PATHOLOGY
 from medtransfer.models.entries.siblings import MODELS as SIBLINGS
 from medtransfer.models.entries.small import MODELS as SMALL
 from medtransfer.models.entries.study_a import MODELS as STUDY_A
@@ -22,5 +23,6 @@ MODELS: tuple[SourceModel, ...] = (
     *STUDY_C,
     *ADDITIONS,
     *MEDICAL,
+    *PATHOLOGY,
 )
 """Source models with weights; every architecture also gives ``<name>.random``."""

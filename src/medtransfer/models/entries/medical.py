@@ -1,14 +1,12 @@
-"""Encoders trained on medical images that users ask for: RadImageNet, chest X-ray, pathology."""
+"""Encoders trained on medical images that users ask for: RadImageNet, chest X-ray, images with text."""
 
 from __future__ import annotations
 
-from medtransfer.models.entries.networks import CLIP, IMAGENET, RADDINO, TIMM, UNI
-from medtransfer.models.entries.records import NON_COMMERCIAL, UPSTREAM
+from medtransfer.models.entries.networks import CLIP, HALVES, IMAGENET, MEDSIGLIP, RADDINO, TIMM
+from medtransfer.models.entries.records import GATED, HUB, UPSTREAM
 from medtransfer.models.overlap import unlabelled
 from medtransfer.models.source_model import InputContract, Pretraining, SourceModel, WeightsFile
 
-_HUB = "https://huggingface.co/"
-_GATED = "The files are behind a request: accept the terms at {} with an account, then download {}."
 _XRV = "https://github.com/mlmed/torchxrayvision/releases/download/v1/"
 _XRV_SUFFIX = "-densenet121-d121-tw-lr001-rot45-tr15-sc15-seed0-best.pt"
 _XRV_INPUT = InputContract(channels=1, mean=(0.0,), std=(1.0,), value_range="hounsfield-like")
@@ -52,6 +50,20 @@ def _xrv(tag: str, file: str, data: tuple[str, ...]) -> SourceModel:
     )
 
 
+def _raddino(tag: str, weights: WeightsFile, note: str = "") -> SourceModel:
+    seen = ("mimic-cxr", "chexpert", "chestxray14", "padchest", "brax")
+    return SourceModel(
+        name=f"{RADDINO.name}.{tag}",
+        architecture=RADDINO,
+        weights=weights,
+        pretraining=Pretraining("dinov2", ("lvd-142m", *map(unlabelled, seen)), 2024),
+        input=InputContract(size=518, mean=(0.5307,) * 3, std=(0.2583,) * 3, interpolation="bicubic"),
+        licence=UPSTREAM,
+        citation="Perez-Garcia et al., Exploring Scalable Medical Image Encoders Beyond Text Supervision, 2024",
+        note=f"The list of its data sets and its mean and standard deviation are not verified.{note}",
+    )
+
+
 _XRV_ALL = ("chestxray14", "padchest", "chexpert", "mimic-cxr", "openi", "rsna-pneumonia")
 
 MODELS: tuple[SourceModel, ...] = (
@@ -63,34 +75,31 @@ MODELS: tuple[SourceModel, ...] = (
     _xrv("mimic", "mimic_ch", ("mimic-cxr",)),
     _xrv("pc", "pc", ("padchest",)),
     _xrv("rsna", "kaggle", ("rsna-pneumonia",)),
-    SourceModel(
-        name="vit_base_patch14.raddino",
-        architecture=RADDINO,
-        weights=WeightsFile(
+    _raddino(
+        "raddino",
+        WeightsFile(
             file="raddino_backbone_compatible.safetensors",
-            url=f"{_HUB}microsoft/rad-dino/resolve/main/backbone_compatible.safetensors",
+            url=f"{HUB}microsoft/rad-dino/resolve/main/backbone_compatible.safetensors",
             drop=("mask_token",),
             adapt=("positions",),
         ),
-        pretraining=Pretraining(
-            "dinov2",
-            (
-                "lvd-142m",
-                *map(unlabelled, ("mimic-cxr", "chexpert", "chestxray14", "padchest", "brax")),
-            ),
-            2024,
+    ),
+    _raddino(
+        "raddino_transformers",
+        WeightsFile(
+            file="raddino_model.safetensors",
+            url=f"{HUB}microsoft/rad-dino/resolve/main/model.safetensors",
+            scheme="dinov2-transformers",
+            adapt=("positions",),
         ),
-        input=InputContract(size=518, mean=(0.5307,) * 3, std=(0.2583,) * 3, interpolation="bicubic"),
-        licence=UPSTREAM,
-        citation="Perez-Garcia et al., Exploring Scalable Medical Image Encoders Beyond Text Supervision, 2024",
-        note="The list of its data sets and its mean and standard deviation are not verified.",
+        " The same weights as 'vit_base_patch14.raddino', in the file of the library transformers.",
     ),
     SourceModel(
         name="vit_base_patch16_224.biomedclip",
         architecture=TIMM["vit_base_patch16_224"],
         weights=WeightsFile(
             file="biomedclip_open_clip_pytorch_model.bin",
-            url=f"{_HUB}microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224/resolve/main/"
+            url=f"{HUB}microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224/resolve/main/"
             "open_clip_pytorch_model.bin",
             prefix="visual.trunk.",
         ),
@@ -117,17 +126,20 @@ MODELS: tuple[SourceModel, ...] = (
         note="Its layout and normalisation are not verified.",
     ),
     SourceModel(
-        name="vit_large_patch16.uni",
-        architecture=UNI,
+        name="vit_so400m_patch14_siglip_448.medsiglip",
+        architecture=MEDSIGLIP,
         weights=WeightsFile(
-            file="uni_pytorch_model.bin",
-            url=f"{_HUB}MahmoodLab/UNI/resolve/main/pytorch_model.bin",
-            manual=_GATED.format("huggingface.co/MahmoodLab/UNI", "pytorch_model.bin"),
+            file="medsiglip_model.safetensors",
+            url=f"{HUB}google/medsiglip-448/resolve/main/model.safetensors",
+            prefix="vision_model.",
+            scheme="clip-transformers",
+            manual=GATED.format("huggingface.co/google/medsiglip-448", "model.safetensors"),
         ),
-        pretraining=Pretraining("dinov2", ("mass-100k",), 2024),
-        input=IMAGENET,
-        licence=f"{NON_COMMERCIAL} (no derivatives), on request",
-        citation="Chen et al., Towards a General-Purpose Foundation Model for Computational Pathology, 2024",
+        pretraining=Pretraining("siglip", ("webli", "mimic-cxr", "medsiglip-mix"), 2025),
+        input=HALVES,
+        licence="Health AI Developer Foundations terms of use, on request",
+        citation="Sellergren et al., MedGemma Technical Report, 2025",
+        note="Written from its public description; its layout and its list of data sets are not verified.",
     ),
 )
 """Medical encoders."""

@@ -16,6 +16,9 @@ UNIT = InputContract(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 CLIP = InputContract(mean=CLIP_MEAN, std=CLIP_STD, interpolation="bicubic")
 """224 pixels, mean and standard deviation of CLIP's images."""
 
+HALVES = InputContract(size=448, mean=HALF, std=HALF, interpolation="bicubic")
+"""448 pixels, values in [-1, 1]."""
+
 MOBILENETV1 = Architecture(
     name="mobilenetv1_100",
     library="timm",
@@ -42,6 +45,41 @@ UNI = Architecture(
     options=(("init_values", 1e-5),),
 )
 """ViT-L/16 whose residual branches are scaled."""
+
+_GATED_TRANSFORMER = "medtransfer.models.architectures.gated_transformer:GatedTransformer"
+_VIRCHOW = (("embed_dim", 1280), ("depth", 32), ("num_heads", 16), ("mlp_ratio", 5.3375))
+
+UNI2 = Architecture(
+    name="vit_giant_patch14_reg8",
+    library="medtransfer",
+    builder=_GATED_TRANSFORMER,
+    options=(
+        *(("embed_dim", 1536), ("depth", 24), ("num_heads", 24), ("mlp_ratio", 5.33334)),
+        *(("reg_tokens", 8), ("no_embed_class", True)),
+    ),
+)
+"""ViT of 24 blocks and eight registers with gated perceptrons."""
+VIRCHOW = Architecture(
+    name="vit_huge_patch14_gated",
+    library="medtransfer",
+    builder=_GATED_TRANSFORMER,
+    options=(*_VIRCHOW, ("embedding", "class-and-mean")),
+)
+"""ViT-H/14 with gated perceptrons."""
+VIRCHOW2 = Architecture(
+    name="vit_huge_patch14_gated_reg4",
+    library="medtransfer",
+    builder=_GATED_TRANSFORMER,
+    options=(*_VIRCHOW, ("embedding", "class-and-mean"), ("reg_tokens", 4)),
+)
+"""The same with four registers."""
+MEDSIGLIP = Architecture(
+    name="vit_so400m_patch14_siglip_448",
+    library="timm",
+    builder="vit_so400m_patch14_siglip_384",
+    options=(("act_layer", "gelu_tanh"),),
+)
+"""SigLIP's ViT of 400 million parameters at 448 pixels, with the approximate GELU it was trained with."""
 
 VIT_SMALL_HEADS = Architecture(
     name="vit_small_patch16_heads12_224",
@@ -78,6 +116,8 @@ ARCHITECTURES: tuple[tuple[Architecture, InputContract], ...] = (
     *((architecture, IMAGENET) for architecture in _AT_224.values()),
     *((architecture, InputContract(size=256)) for architecture in _AT_256.values()),
     *((architecture, InputContract(size=518)) for architecture in (*_AT_518.values(), RADDINO)),
-    *((architecture, IMAGENET) for architecture in (VIT_RELATIVE, VIT_SMALL_HEADS, UNI)),
+    *((architecture, IMAGENET) for architecture in (VIT_RELATIVE, VIT_SMALL_HEADS)),
+    *((architecture, IMAGENET) for architecture in (UNI, UNI2, VIRCHOW, VIRCHOW2)),
+    (MEDSIGLIP, HALVES),
 )
 """Every architecture and what it expects of its input with random weights."""

@@ -9,6 +9,10 @@ UPSTREAM = "upstream: read the publisher's terms before use"
 ASU = "ASU project licence, non-commercial"
 NON_COMMERCIAL = "CC BY-NC 4.0"
 
+HUB = "https://huggingface.co/"
+GATED = "The files are behind a request: accept the terms at {} with an account, then download {}."
+"""What a person does where a publisher asks for it; the page, and the file."""
+
 IN1K = ("imagenet-1k",)
 
 RESNET_HEADS = ("projection_head", "projector", "prototypes", "jigsaw", "head_jig")

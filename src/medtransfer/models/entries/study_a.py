@@ -95,7 +95,12 @@ def _inat(data: str, mini: str) -> SourceModel:
     )
     studies = _BOTH if not mini else ("A",)
     return resnet50(
-        f"sup_inat2021{mini}", weights, Pretraining("supervised", (data,), 2021), _HORN, studies=studies
+        f"sup_inat2021{mini}",
+        weights,
+        Pretraining("supervised", (data,), 2021),
+        _HORN,
+        studies=studies,
+        note="Its layout is not verified: names with and without 'module.' are read.",
     )
 
 
