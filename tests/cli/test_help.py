@@ -92,7 +92,7 @@ def test_first_help_lists_commands_codes_and_variables(medtransfer) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [(("modles", "list"), "models"), (("runn", "x.yaml"), "run"), (("reprt", "store"), "report")],
+    [(("modles", "list"), "models"), (("runn", "x.yaml"), "run"), (("sttus", "store"), "status")],
 )
 def test_unknown_command_gets_the_nearest_name(medtransfer, typed: tuple[str, ...], meant: str) -> None:
     ended = medtransfer(*typed)

@@ -34,7 +34,7 @@ def run(medtransfer, lesions: Path, tmp_path: Path):
 def test_a_study_from_file_to_report_and_nothing_twice(run, write_study, tmp_path: Path) -> None:
     ended = run(write_study(STUDY))
     assert ended.code == 0
-    assert ended.out.rstrip().endswith(f"Report: {tmp_path / 'store' / 'reports' / 'first' / 'report.html'}")
+    assert ended.out.rstrip().endswith(f"Report: {tmp_path / 'store' / 'reports' / 'first' / 'index.html'}")
     assert "resnet20.random" in ended.out
     assert "trials: 7 of 7 done, 0 running, 0 failed, finished\n" in ended.err
     assert "checking images: 40\n" in ended.err

@@ -125,9 +125,10 @@ def test_report_as_json_names_files_that_are_there(medtransfer, filled: Path, tm
     assert (ended.code, ended.err) == (0, "")
     found = ended.json()
     assert found["study"] == "first"
+    assert set(found) == {"study", "files"}
     assert set(found["files"]) == {"html", "markdown", "csv", "runs_csv", "json"}
     assert all(Path(path).is_file() for path in found["files"].values())
-    assert Path(found["files"]["html"]) == tmp_path / "out" / "report.html"
+    assert Path(found["files"]["html"]) == tmp_path / "out" / "index.html"
     with Path(found["files"]["runs_csv"]).open(newline="") as stream:
         states = [row["state"] for row in csv.DictReader(stream)]
     assert sorted(states) == ["done", "failed", "pending", "running"]
@@ -137,9 +138,73 @@ def test_report_as_json_names_files_that_are_there(medtransfer, filled: Path, tm
 def test_report_for_people_ends_with_its_page(medtransfer, filled: Path) -> None:
     ended = medtransfer("report", filled)
     assert (ended.code, ended.err) == (0, "")
-    page = filled / "reports" / "first" / "report.html"
+    page = filled / "reports" / "first" / "index.html"
     assert ended.out.rstrip().endswith(f"Report: {page}")
     assert page.is_file()
+
+
+def test_report_writes_what_a_paper_needs(medtransfer, filled: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "paper"
+    ended = medtransfer("report", filled, "--json", "--out", tmp_path / "out", "--paper", folder)
+    assert (ended.code, ended.err) == (0, "")
+    found = ended.json()["paper"]
+    assert set(found) == {"main", "methods", "methods_markdown", "references", "tables", "figures"}
+    single = [found.pop(name) for name in ("main", "methods", "methods_markdown", "references")]
+    assert single == [
+        str(folder / name) for name in ("main.tex", "methods.tex", "methods.md", "references.bib")
+    ]
+    assert {str(folder / "tables" / f"tasks.{kind}") for kind in ("tex", "md", "csv")} <= set(found["tables"])
+    assert all(Path(path).is_file() for path in (*single, *found["tables"], *found["figures"]))
+    text = (folder / "methods.md").read_text()
+    assert "1 of 4 trials finished. 1 trial failed" in text
+    assert "--json --out …/out --paper …/paper" in text
+    ended = medtransfer("report", filled, "--out", tmp_path / "out", "--paper", folder)
+    assert ended.out.rstrip().endswith(f"Paper: {folder / 'main.tex'}")
+
+
+def test_report_leaves_a_manuscript_alone(medtransfer, filled: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "main.tex").write_text("mine")
+    ended = medtransfer("report", filled, "--out", tmp_path / "out", "--paper", tmp_path / "thesis", "--json")
+    assert ended.code == 2
+    assert "expected files as they were written, got other ones at ['main.tex']" in ended.refusal()
+    assert (tmp_path / "thesis" / "main.tex").read_text() == "mine"
+
+
+def test_report_with_pictures_refuses_data_it_cannot_name(medtransfer, filled: Path, tmp_path: Path) -> None:
+    ended = medtransfer("report", filled, "--pictures", "--data", tmp_path / "nowhere")
+    assert ended.code == 3
+    assert str(tmp_path / "nowhere") in ended.refusal()
+    ended = medtransfer("report", filled, "--pictures", "--data", tmp_path)
+    assert ended.code == 2
+    assert "expected its study file in the store, got none" in ended.refusal()
+
+
+def test_report_with_pictures_shows_cases_of_the_study(
+    medtransfer, write_study, lesions: Path, tmp_path: Path
+) -> None:
+    content = {
+        "name": "shown",
+        "tasks": [{"lesions": {"root": "lesions"}}],
+        "models": ["resnet20.random"],
+        "protocols": [{"linear": {"image_size": 32}}],
+    }
+    places = ("--data", lesions, "--store", tmp_path / "store", "--workers", 0)
+    assert medtransfer("run", write_study(content), *places).code == 0
+    pages = {}
+    for name, options in {"plain": (), "shown": ("--pictures", "--data", lesions)}.items():
+        ended = medtransfer("report", tmp_path / "store", "--out", tmp_path / name, *options)
+        assert ended.code == 0, ended.err
+        (page,) = (tmp_path / name / "tasks").glob("*.html")
+        pages[name] = page.read_text().count("data:image/png")
+    assert pages["plain"] == 0
+    assert pages["shown"] > 3
+    (lesions / "lesions" / "benign" / "b00_0.png").unlink()
+    ended = medtransfer(
+        "report", tmp_path / "store", "--out", tmp_path / "other", "--pictures", "--data", lesions
+    )
+    assert ended.code == 3
+    assert "expected the data its trials were run on" in ended.refusal()
 
 
 def test_report_of_several_studies_wants_a_name(medtransfer, filled: Path, tmp_path: Path) -> None:

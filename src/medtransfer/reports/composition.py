@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from medtransfer.reports.disclosure import hide_places
 from medtransfer.reports.document import Document, Facts, Listing, Notice, Paragraph, Part, Section, Terms
 from medtransfer.reports.figures.label_efficiency import label_efficiency_charts
 from medtransfer.reports.figures.runs import runs_chart
 from medtransfer.reports.figures.training_curves import training_curves_charts
+from medtransfer.reports.limits import limits_of_evidence
 from medtransfer.reports.methods import METHODS
 from medtransfer.reports.phrases import count, listed, percent
 from medtransfer.reports.study_reading import Panel, StudyReading
@@ -27,6 +28,9 @@ from medtransfer.reports.tables.source_models import source_models_table
 from medtransfer.reports.tables.table import Table
 from medtransfer.reports.tables.tasks import task_cautions, tasks_table
 
+SUBTITLE = "Which pretrained model to start from, how to transfer it, and how sure that is"
+"""What every report answers."""
+
 
 def compose_report(reading: StudyReading, command: str = "") -> Document:
     """Return the report of a study.
@@ -38,25 +42,29 @@ def compose_report(reading: StudyReading, command: str = "") -> Document:
     tasks = Section("target-tasks", "Target tasks", (tasks_table(reading),))
     models = Section("models", "Source models", (source_models_table(reading),))
     optional = [_figures(reading), _curves(reading), _details(reading)]
-    failures = failures_table(reading)
-    failed = [Section("failures", "Failed trials", (failures,))] if failures else []
     return Document(
         title=reading.study,
-        subtitle="Which pretrained model to start from, how to transfer it, and how sure that is",
+        subtitle=SUBTITLE,
         sections=(
-            _overview(reading),
+            Section("overview", "Overview", _overview(reading)),
             _results(reading),
+            limits_section(reading),
             *(section for section in optional if section.sections or section.parts),
             tasks,
             models,
-            *failed,
-            Section("methods", "How the numbers are made", (Terms(METHODS),)),
-            _provenance(reading, command),
+            *failures_section(reading),
+            methods_section(),
+            provenance_section(reading, command),
         ),
     )
 
 
-def _overview(reading: StudyReading) -> Section:
+def _overview(reading: StudyReading) -> tuple[Part, ...]:
+    return (study_facts(reading), *study_warnings(reading), *study_cautions(reading))
+
+
+def study_facts(reading: StudyReading) -> Facts:
+    """Return how large the study is, in a few numbers."""
     counts = trial_counts(reading)
     entries = (
         ("Target tasks", f"{len(reading.tasks):,}"),
@@ -66,10 +74,16 @@ def _overview(reading: StudyReading) -> Section:
         ("Runs per cell", _runs_per_cell(reading)),
         ("Trials finished", f"{counts['done']:,} of {len(reading.records):,}"),
     )
-    return Section("overview", "Overview", (Facts(entries), *_notices(reading)))
+    return Facts(entries)
 
 
-def _notices(reading: StudyReading) -> Iterator[Notice]:
+def study_warnings(reading: StudyReading, failures: str = "under “Failed trials”") -> Iterator[Notice]:
+    """Yield what a reader must know before any number: phantoms, missing and failed trials, unlike arms.
+
+    Args:
+        reading: The study.
+        failures: Where the reasons of failed trials stand.
+    """
     counts = trial_counts(reading)
     if reading.tasks and all(task.phantom for task in reading.tasks.values()):
         yield Notice(
@@ -85,12 +99,14 @@ def _notices(reading: StudyReading) -> Iterator[Notice]:
             "written.",
         )
     if counts["failed"]:
-        yield Notice(
-            "warning", f"{count(counts['failed'], 'trial')} failed; the reasons stand under “Failed trials”."
-        )
+        yield Notice("warning", f"{count(counts['failed'], 'trial')} failed; the reasons stand {failures}.")
     for sentence in (*differences(reading), superseded_note(reading)):
         if sentence:
             yield Notice("warning", sentence)
+
+
+def study_cautions(reading: StudyReading) -> Iterator[Notice]:
+    """Yield what changes how results on single tasks are to be read."""
     for task in reading.tasks.values():
         for caution in task_cautions(task):
             yield Notice("caution", caution)
@@ -107,15 +123,23 @@ def _results(reading: StudyReading) -> Section:
 
 
 def _block(reading: StudyReading, panels: list[Panel]) -> Section:
+    tables = [results_table(reading, panel) for panel in panels]
     block = panels[0].block
-    parts: list[Part] = [Paragraph(f"Settings: {block.settings_text()}.")]
+    return Section(f"block-{panels[0].number + 1}", block.label, (*block_settings(panels), *tables))
+
+
+def block_settings(panels: Sequence[Panel]) -> Iterator[Paragraph]:
+    """Yield the settings of a protocol and what differs between the runs of a cell.
+
+    Args:
+        panels: Those of one block, at least one.
+    """
+    yield Paragraph(f"Settings: {panels[0].block.settings_text()}.")
     varied = dict.fromkeys(
         name for p in panels for row in p.rows for c in row.cells.values() for name in c.varied
     )
     if varied:
-        parts.append(Paragraph(f"What differs between the runs of a cell: {listed(list(varied))}."))
-    parts += [results_table(reading, panel) for panel in panels]
-    return Section(f"block-{panels[0].number + 1}", block.label, tuple(parts))
+        yield Paragraph(f"What differs between the runs of a cell: {listed(list(varied))}.")
 
 
 def _figures(reading: StudyReading) -> Section:
@@ -153,7 +177,25 @@ def _row_tables(reading: StudyReading, panel: Panel) -> Iterator[Table]:
             yield by_class
 
 
-def _provenance(reading: StudyReading, command: str) -> Section:
+def failures_section(reading: StudyReading) -> Iterator[Section]:
+    """Yield the section of failed trials; nothing when none failed."""
+    failures = failures_table(reading)
+    if failures is not None:
+        yield Section("failures", "Failed trials", (failures,))
+
+
+def limits_section(reading: StudyReading) -> Section:
+    """Return what the study cannot say."""
+    return Section("limits", "Limits of the evidence", (Paragraph(limits_of_evidence(reading)),))
+
+
+def methods_section() -> Section:
+    """Return how the numbers of every report are made."""
+    return Section("methods", "How the numbers are made", (Terms(METHODS),))
+
+
+def provenance_section(reading: StudyReading, command: str) -> Section:
+    """Return when and with what the trials were made, and the study file."""
     parts: list[Part] = []
     between = finished_between(reading)
     if between:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from medtransfer.reports.figures.chart import Chart
-from medtransfer.reports.tables.table import Table
+from medtransfer.reports.tables.table import LegendEntry, Table, TableCell
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,65 @@ class Gallery:
     """Pictures, in groups such as the two of a pair."""
 
 
-Part = Paragraph | Notice | Facts | Terms | Listing | Gallery | Table | Chart
+@dataclass(frozen=True)
+class Heading:
+    """What a row or a column of a matrix is about."""
+
+    id: str
+    """Name in addresses: the same in every panel, and in every report that shows the same subject."""
+    label: str
+    """Name for people."""
+    details: tuple[str, ...] = ()
+    """Further lines under the name."""
+    link: str = ""
+    """Address of its page from the root of the site."""
+    words: str = ""
+    """What a search finds it by, besides its label and details."""
+    best: Literal["high", "low"] = "high"
+    """For columns: which numbers are better, so that sorting starts with the best."""
+
+
+@dataclass(frozen=True)
+class MatrixPanel:
+    """One view of a matrix: a protocol at a label fraction."""
+
+    id: str
+    """Anchor, unique in a page."""
+    name: str
+    """Name in addresses."""
+    protocol: str
+    """Name of the protocol, with the settings that tell it from others."""
+    fraction: str
+    """Label fraction in words."""
+    caption: str
+    """What it shows."""
+    columns: tuple[Heading, ...]
+    """Headings of the columns."""
+    rows: tuple[tuple[Heading, tuple[TableCell, ...]], ...]
+    """Heading of each row and its cells, as many as there are columns."""
+    legend: tuple[LegendEntry, ...] = ()
+    """Signs that occur in it."""
+    notes: tuple[str, ...] = ()
+    """Sentences under it."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Tables of the same kind between which a reader switches; without scripts they stand one after another."""
+
+    id: str
+    """Anchor, unique in a page."""
+    corner: str
+    """What the rows are, as the heading of the first column."""
+    rows: str
+    """What the rows are, plural."""
+    columns: str
+    """What the columns are, plural."""
+    panels: tuple[MatrixPanel, ...]
+    """At least one."""
+
+
+Part = Paragraph | Notice | Facts | Terms | Listing | Gallery | Table | Chart | Matrix
 
 
 @dataclass(frozen=True)

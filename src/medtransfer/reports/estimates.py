@@ -10,6 +10,7 @@ import numpy as np
 
 from medtransfer.metrics.declared_metrics import Metric
 from medtransfer.reports.phrases import count, listed
+from medtransfer.stats.crossed_intervals import CrossedInterval
 from medtransfer.stats.patients import Interval
 from medtransfer.stats.summaries import summarise_runs
 from medtransfer.store.records import Record
@@ -64,6 +65,8 @@ class Estimate:
     """Draws of patients; null for an interval over runs."""
     remarks: tuple[str, ...] = ()
     """What a reader must know of this number."""
+    crossed: CrossedInterval | None = None
+    """Interval of the mean over other runs and other patients at once; null where it was not computed."""
 
     @property
     def n(self) -> int:

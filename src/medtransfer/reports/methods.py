@@ -28,6 +28,28 @@ METHODS: tuple[tuple[str, str], ...] = (
         ),
     ),
     (
+        "All pairs",
+        (
+            "Every pair of models of a row: Welch over runs, or the paired bootstrap over patients; Holm "
+            "correction over all pairs of the row. Two models are called equivalent only when two one-sided "
+            "tests show a difference below the task's margin."
+        ),
+    ),
+    (
+        "Runs and patients",
+        (
+            "An interval over runs says nothing of other patients, one over patients nothing of other runs. "
+            "Where several runs have predictions, both are also drawn again together, 2,000 draws."
+        ),
+    ),
+    (
+        "Ranks",
+        (
+            "Ranks and scores over tasks use only tasks on which every model has a result. The brackets of "
+            "a rank are what the pairwise tests leave open."
+        ),
+    ),
+    (
         "Not separable",
         (
             "A difference that was not found is not a proof that there is none. The smallest detectable "

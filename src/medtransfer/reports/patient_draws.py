@@ -1,9 +1,9 @@
-"""Metrics over draws of test patients, for the models of one table row on the same draws."""
+"""Draws of test patients, and metrics over them, for the results of one task on the same draws."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -21,65 +21,79 @@ from medtransfer.metrics.predictions import (
 from medtransfer.reports.estimates import Slot
 from medtransfer.reports.subjects import ReportTask
 from medtransfer.stats.patients import INTERVAL_DRAWS, P_VALUE_DRAWS, patient_weights
-from medtransfer.store.records import Record
 
 _DRAWS_AT_ONCE = 1000
 _MOST_WEIGHTS = 50_000_000
+"""Weights (draws x cases) that are kept; above it they are drawn again for every result."""
+_Weights = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
-class PatientDraws:
-    """Metrics of several models over the same draws of patients."""
-
-    metric_values: Mapping[tuple[str, str], FloatArray]
-    """Model key and metric name to values, shape (B,), NaN where a draw lacks a class."""
-    patients: int
-    """Number of patients that were resampled."""
-    draws: int
-    """Number of draws B."""
-
-
-def draw_patients(
-    task: ReportTask, found: Mapping[str, Record], read: Callable[[Record], pd.DataFrame]
-) -> PatientDraws | None:
-    """Compute every metric of a task over draws of test patients, for each model.
+class TaskPatients:
+    """The test cases of a task, and draws of their patients.
 
     The draws depend on the task's data and the split only, so differences between models,
-    protocols and label fractions are paired.
-
-    Args:
-        task: The task.
-        found: One finished trial per model key.
-        read: Reads the predictions of a trial.
-
-    Returns:
-        The draws, or None without a finished trial.
-
-    Raises:
-        DataError: If two models were scored on other test cases.
+    protocols and label fractions are paired; fewer draws are the first of more draws.
     """
-    if not found:
-        return None
-    predictions = {model: read_predictions(task, read(record)) for model, record in found.items()}
-    first = next(iter(predictions.values()))
-    for other in predictions.values():
-        if other.case_ids != first.case_ids or other.patient_ids != first.patient_ids:
+
+    task: ReportTask
+    """The task."""
+    case_ids: tuple[str, ...]
+    """N case ids, sorted."""
+    patient_ids: tuple[str, ...]
+    """Patient of each case."""
+    _kept: dict[int, _Weights] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, task: ReportTask, predictions: Predictions) -> TaskPatients:
+        """Return the cases that predictions are about."""
+        return cls(task, predictions.case_ids, predictions.patient_ids)
+
+    @property
+    def patients(self) -> int:
+        """Number of patients that are resampled."""
+        return len(set(self.patient_ids))
+
+    @property
+    def one_case_each(self) -> bool:
+        """Whether every case is another patient."""
+        return self.patients == len(self.case_ids)
+
+    def require(self, predictions: Predictions) -> None:
+        """Check that predictions are about these cases.
+
+        Raises:
+            DataError: If they are about others.
+        """
+        if (predictions.case_ids, predictions.patient_ids) != (self.case_ids, self.patient_ids):
             raise DataError(
-                f"task {task.label!r}: expected the same test cases for every model, got others for two of "
-                "them. "
-                "Check the store with 'medtransfer status'; its predictions do not belong together."
+                f"task {self.task.label!r}: expected the same test cases for every result, got others for "
+                "two of them. Check the store with 'medtransfer status'; its predictions do not belong "
+                "together."
             )
-    names = [metric.name for metric in task.metrics]
-    parts: dict[tuple[str, str], list[FloatArray]] = {(m, name): [] for m in predictions for name in names}
-    draws = number_of_draws(len(first.case_ids))
-    for weights in _weights(task, first, draws):
-        for (model, name), drawn in parts.items():
-            drawn.append(resampled(name, predictions[model], weights))
-    return PatientDraws(
-        metric_values={key: np.concatenate(drawn) for key, drawn in parts.items()},
-        patients=len(set(first.patient_ids)),
-        draws=draws,
-    )
+
+    def metric(self, name: str, predictions: Predictions, draws: int) -> FloatArray:
+        """Return a metric under each draw of patients, shape (draws,), NaN where a draw lacks a class.
+
+        Raises:
+            DataError: If the predictions are about other cases.
+        """
+        self.require(predictions)
+        return np.concatenate([resampled(name, predictions, part) for part in self._parts(draws)])
+
+    def _parts(self, draws: int) -> Iterator[_Weights]:
+        for part, start in enumerate(range(0, draws, _DRAWS_AT_ONCE)):
+            yield self._weights(part)[: draws - start]
+
+    def _weights(self, part: int) -> _Weights:
+        """Return a thousand draws, kept in memory as far as they are few."""
+        if part in self._kept:
+            return self._kept[part]
+        seed = seed_from("patients", self.task.data_hash, "test", part)
+        weights = patient_weights(self.patient_ids, _DRAWS_AT_ONCE, seed).astype(np.int16)
+        if (len(self._kept) + 1) * weights.size <= _MOST_WEIGHTS:
+            self._kept[part] = weights
+        return weights
 
 
 def number_of_draws(cases: int) -> int:
@@ -102,9 +116,3 @@ def read_predictions(task: ReportTask, frame: pd.DataFrame, slot: Slot | None = 
         classes = tuple(task.classes)
         return ClassificationPredictions.from_frame(rows, task.kind, classes, task.scored)
     return SegmentationPredictions.from_frame(rows)
-
-
-def _weights(task: ReportTask, predictions: Predictions, draws: int) -> Iterator[npt.NDArray[np.int32]]:
-    for part, start in enumerate(range(0, draws, _DRAWS_AT_ONCE)):
-        seed = seed_from("patients", task.data_hash, "test", part)
-        yield patient_weights(predictions.patient_ids, min(_DRAWS_AT_ONCE, draws - start), seed)

@@ -1,11 +1,9 @@
-"""Rows: the estimates of one task's cells, and which models can be told from the best of them."""
+"""Rows: the estimates of one task's cells, and which models can be told from each other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-import pandas as pd
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from medtransfer.metrics.declared_metrics import Metric
 from medtransfer.reports.cells import Cell, Row
@@ -17,13 +15,20 @@ from medtransfer.reports.estimates import (
     metric_remarks,
     read_runs,
 )
-from medtransfer.reports.patient_draws import PatientDraws, draw_patients
+from medtransfer.reports.pairs import RowPairs, pairs_over_patients, pairs_over_runs
+from medtransfer.reports.phrases import listed
+from medtransfer.reports.row_predictions import (
+    NOTHING,
+    WHOLE,
+    BinaryScores,
+    Depth,
+    ReadPredictions,
+    RowPredictions,
+    read_row_predictions,
+)
 from medtransfer.reports.subjects import ReportTask
 from medtransfer.stats.patients import Interval, bootstrap_interval
 from medtransfer.stats.ties import TieGroup, tie_group, tie_group_by_cases
-from medtransfer.store.records import Record
-
-ReadPredictions = Callable[[Record], pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,12 @@ class RowReading:
     """Cells by model key."""
     ties: TieGroup | None
     """Over the labels of the models; null when fewer than two models have a result."""
+    pairs: RowPairs | None = None
+    """All pairs of models, over the same labels; null as above."""
+    predictions: RowPredictions = NOTHING
+    """What was computed from predictions, without the draws of the comparisons."""
+    depth: Depth = WHOLE
+    """What was wanted of predictions."""
 
     @property
     def over_patients(self) -> bool:
@@ -49,6 +60,7 @@ def read_row(
     cells: Mapping[str, Cell],
     labels: Mapping[str, str],
     predictions: ReadPredictions,
+    depth: Depth = WHOLE,
 ) -> RowReading:
     """Estimate every number of a row and compare its models on the primary metric.
 
@@ -58,31 +70,29 @@ def read_row(
         cells: Cells by model key.
         labels: Label of every model, by key.
         predictions: Reads the predictions of a finished trial.
+        depth: What is wanted of predictions.
 
     Raises:
         DataError: If two models were scored on other test cases.
+        StoreError: If predictions of a deterministic result are missing or damaged.
     """
-    settled = {
-        model: cell.finished[0]
-        for model, cell in cells.items()
-        if cell.deterministic and cell.applicable and cell.finished
-    }
-    draws = draw_patients(task, settled, predictions)
-    estimated = {model: cell.with_estimates(_estimates(task, cell, draws)) for model, cell in cells.items()}
+    found = read_row_predictions(task, cells, predictions, depth)
+    estimated = {model: cell.with_estimates(_estimates(task, cell, found)) for model, cell in cells.items()}
     family = {model: cell for model, cell in estimated.items() if cell.applicable and cell.finished}
-    over_patients = all(cell.deterministic for cell in cells.values())
-    ties = None
-    if len(family) > 1:
-        ties = _by_cases(task, family, labels, draws) if over_patients else _by_runs(task, family, labels)
-    return RowReading(row, estimated, ties)
+    ties, pairs = None, None
+    if len(family) > 1 and all(cell.deterministic for cell in cells.values()):
+        ties, pairs = _by_cases(task, family, labels, found)
+    elif len(family) > 1:
+        ties, pairs = _by_runs(task, family, labels)
+    return RowReading(row, estimated, ties, pairs, replace(found, draws={}, binary=None), depth)
 
 
-def _estimates(task: ReportTask, cell: Cell, draws: PatientDraws | None) -> dict[Slot, Estimate]:
+def _estimates(task: ReportTask, cell: Cell, found: RowPredictions) -> dict[Slot, Estimate]:
     places = dict.fromkeys(
         place for record in cell.finished if record.outcome for place in record.outcome.metrics
     )
     slots = [_slot(metric, place) for metric in task.metrics for place in places]
-    return {slot: _estimate(task, cell, slot, draws) for slot in slots if cell.applicable}
+    return {slot: _estimate(task, cell, slot, found) for slot in slots if cell.applicable}
 
 
 def _slot(metric: Metric, place: str) -> Slot:
@@ -90,40 +100,52 @@ def _slot(metric: Metric, place: str) -> Slot:
     return Slot(metric.name, checkpoint or "best", split)
 
 
-def _estimate(task: ReportTask, cell: Cell, slot: Slot, draws: PatientDraws | None) -> Estimate:
+def _estimate(task: ReportTask, cell: Cell, slot: Slot, found: RowPredictions) -> Estimate:
     metric = next(metric for metric in task.metrics if metric.name == slot.metric)
     runs, undefined = read_runs(cell.finished, slot)
     remarks = metric_remarks(cell.finished, slot)
-    if not cell.deterministic:
-        return estimate_over_runs(runs, undefined, metric, remarks)
-    return estimate_over_patients(runs, undefined, _interval(cell, slot, runs, draws), remarks)
+    if cell.deterministic:
+        return estimate_over_patients(runs, undefined, _interval(cell, slot, runs, found), remarks)
+    estimate = estimate_over_runs(runs, undefined, metric, remarks)
+    if slot != Slot(task.primary.name):
+        return estimate
+    unread = found.unread.get(cell.place.model, ())
+    if unread:
+        named = listed([str(repetition) for repetition in unread])
+        estimate = replace(
+            estimate, remarks=(*estimate.remarks, f"predictions missing or damaged: repetition {named}")
+        )
+    return replace(estimate, crossed=found.crossed.get(cell.place.model))
 
 
 def _interval(
-    cell: Cell, slot: Slot, runs: Sequence[tuple[int, float]], draws: PatientDraws | None
+    cell: Cell, slot: Slot, runs: Sequence[tuple[int, float]], found: RowPredictions
 ) -> Interval | None:
     """Return the interval over patients; on test only, for validation has chosen what is scored on it."""
-    if draws is None or not runs or (slot.split, slot.checkpoint) != ("test", "best"):
+    if not runs or (slot.split, slot.checkpoint) != ("test", "best"):
         return None
-    values = draws.metric_values[cell.place.model, slot.metric]
-    return bootstrap_interval(values, runs[0][1], patients=draws.patients)
+    values = found.draws[cell.place.model, slot.metric]
+    return bootstrap_interval(values, runs[0][1], patients=found.patients)
 
 
-def _by_runs(task: ReportTask, family: Mapping[str, Cell], labels: Mapping[str, str]) -> TieGroup:
+def _by_runs(
+    task: ReportTask, family: Mapping[str, Cell], labels: Mapping[str, str]
+) -> tuple[TieGroup, RowPairs]:
     slot = Slot(task.primary.name)
     scores = {labels[model]: cell.estimates[slot].numbers for model, cell in family.items()}
-    return tie_group(scores, task.primary.higher_is_better)
+    return tie_group(scores, task.primary.higher_is_better), pairs_over_runs(task, scores)
 
 
 def _by_cases(
-    task: ReportTask, family: Mapping[str, Cell], labels: Mapping[str, str], draws: PatientDraws | None
-) -> TieGroup | None:
-    if draws is None:
-        return None
+    task: ReportTask, family: Mapping[str, Cell], labels: Mapping[str, str], found: RowPredictions
+) -> tuple[TieGroup, RowPairs]:
     slot = Slot(task.primary.name)
-    return tie_group_by_cases(
-        {labels[model]: cell.estimates[slot].mean for model, cell in family.items()},
-        {labels[model]: draws.metric_values[model, slot.metric] for model in family},
-        patients=draws.patients,
-        higher_is_better=task.primary.higher_is_better,
+    points = {labels[model]: cell.estimates[slot].mean for model, cell in family.items()}
+    draws = {labels[model]: found.draws[model, slot.metric] for model in family}
+    scores = found.binary
+    if scores is not None:
+        scores = BinaryScores(scores.labels, {labels[m]: s for m, s in scores.by_model.items()})
+    ties = tie_group_by_cases(
+        points, draws, patients=found.patients, higher_is_better=task.primary.higher_is_better
     )
+    return ties, pairs_over_patients(task, points, draws, patients=found.patients, binary=scores)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from medtransfer.reports.cells import Cell, Row, gather_cells
+from medtransfer.reports.depth import choose_depth
 from medtransfer.reports.evidence import Evidence
 from medtransfer.reports.rows import RowReading, read_row
 from medtransfer.reports.subjects import Block, ReportModel, ReportTask, read_blocks, read_models, read_tasks
@@ -67,6 +68,24 @@ class StudyReading:
                     if model in row.cells:
                         yield panel, row, row.cells[model]
 
+    def number_of(self, task: ReportTask) -> int:
+        """Return the number of a task, from 1; part of the anchors of what is about it."""
+        return list(self.tasks).index(task.key) + 1
+
+    def rows_of(self, task: ReportTask, *, most_labels: bool = False) -> Iterator[tuple[Panel, RowReading]]:
+        """Yield the rows of a task, in the order of the tables.
+
+        Args:
+            task: The task.
+            most_labels: Whether only the largest label fraction of each protocol is wanted.
+        """
+        seen = set()
+        for panel in self.panels:
+            for row in panel.rows:
+                if row.row.task == task.key and not (most_labels and panel.number in seen):
+                    seen.add(panel.number)
+                    yield panel, row
+
     def models_of(self, panel: Panel) -> tuple[ReportModel, ...]:
         """Return the models that have a trial in a table."""
         return tuple(
@@ -79,7 +98,7 @@ def read_study(evidence: Evidence) -> StudyReading:
 
     Raises:
         DataError: If two models of one task were scored on other test cases.
-        StoreError: If predictions that an interval needs are missing or damaged.
+        StoreError: If predictions of a deterministic result are missing or damaged.
     """
     tasks = {task.key: task for task in read_tasks(evidence.records)}
     models = {model.key: model for model in read_models(evidence.records)}
@@ -88,8 +107,9 @@ def read_study(evidence: Evidence) -> StudyReading:
     for place, cell in gather_cells(evidence.records, blocks).items():
         by_row.setdefault(place.row, {})[place.model] = cell
     labels = {key: model.label for key, model in models.items()}
+    depth = choose_depth(by_row, tasks)
     rows = {
-        row: read_row(row, tasks[row.task], cells, labels, evidence.predictions)
+        row: read_row(row, tasks[row.task], cells, labels, evidence.predictions, depth[row])
         for row, cells in by_row.items()
     }
     return StudyReading(evidence, tasks, models, tuple(_panels(blocks, tasks, rows)))

@@ -88,7 +88,7 @@ class ReportModel:
     @property
     def weights_hash(self) -> str:
         """Digest of its weights, or ``random``."""
-        return str(self.facts.get("weights_hash", ""))
+        return str(self.facts.get("weights_hash") or "")
 
 
 @dataclass(frozen=True)

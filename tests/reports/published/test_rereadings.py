@@ -58,7 +58,7 @@ def test_old_pictures_are_taken_away(tmp_path: Path) -> None:
 
 def test_every_study_says_where_our_reading_differs(document: Document) -> None:
     for section in document.sections:
-        if section.id in ("siblings",):
+        if section.id == "siblings":
             continue
         texts = [getattr(part, "text", "") for part in section.parts]
         assert any(text.startswith("How our reading differs.") for text in texts), section.id
@@ -93,7 +93,10 @@ def test_every_conflict_stands_with_all_its_numbers() -> None:
     rows = {row[0].text: row for row in conflicts_table(MATERIAL).rows}
     assert len(conflicts_table(MATERIAL).rows) == len(CONFLICTS)
     numbers = rows["Shenzhen with Swin-B from scratch"][1]
-    assert [line.partition(": ")[2] for line in (numbers.text, *numbers.details)] == ["92.52 ± 4.98", "83.92 ± 1.19"]
+    assert [line.partition(": ")[2] for line in (numbers.text, *numbers.details)] == [
+        "92.52 ± 4.98",
+        "83.92 ± 1.19",
+    ]
     assert rows["Shenzhen with Swin-B from scratch"][2].value == pytest.approx(8.60)
 
 
@@ -106,7 +109,11 @@ def test_the_rerun_stands_beside_study_a_in_points() -> None:
 
 
 def test_related_tables_show_every_number_once() -> None:
-    related = [r for r in MATERIAL.results if r.source in ("haghighi2022_DiRA", "ma2022_BenchmarkTransformers", "ma2023_Ark")]
+    related = [
+        r
+        for r in MATERIAL.results
+        if r.source in ("haghighi2022_DiRA", "ma2022_BenchmarkTransformers", "ma2023_Ark")
+    ]
     tables = tables_of(REREADINGS["siblings"].compose(MATERIAL))
     values = [cell.value for table in tables for row in table.rows for cell in row if cell.value is not None]
     assert sorted(values) == sorted(result.mean for result in related)
@@ -121,13 +128,16 @@ def test_tidy_rows_hold_every_cell_and_the_exact_number(document: Document) -> N
     (cell,) = [
         row
         for row in rows
-        if (row["table"], row["row"], row["column"]) == ("study-a-domain-adaptation-printed", "ImageNet", "DXC14")
+        if (row["table"], row["row"], row["column"])
+        == ("study-a-domain-adaptation-printed", "ImageNet", "DXC14")
     ]
     assert (cell["text"], float(cell["value"])) == ("81.70 ± 0.15", 81.70)
 
 
 def test_no_cell_is_a_formula_and_negative_numbers_stay_numbers() -> None:
-    hostile = Table("t", "T", (Column("=a()"), Column("@b")), ((TableCell("+c"), TableCell("=d()", ("-e",), value=-0.5)),))
+    hostile = Table(
+        "t", "T", (Column("=a()"), Column("@b")), ((TableCell("+c"), TableCell("=d()", ("-e",), value=-0.5)),)
+    )
     text = tidy_csv([hostile])
     (row,) = csv.DictReader(io.StringIO(text))
     assert (row["row"], row["column"], row["text"], row["details"]) == ("'+c", "'@b", "'=d()", "'-e")
@@ -148,7 +158,10 @@ def test_every_table_becomes_latex(document: Document) -> None:
 
 def test_files_are_written_whole_and_again_the_same(tmp_path: Path) -> None:
     files = write_rereadings(MATERIAL, tmp_path / "out")
-    before = {path: path.read_bytes() for path in (files.html, files.markdown, files.csv, files.json, *files.figures)}
+    before = {
+        path: path.read_bytes()
+        for path in (files.html, files.markdown, files.csv, files.json, *files.figures)
+    }
     assert write_rereadings(MATERIAL, tmp_path / "out") == files
     assert {path: path.read_bytes() for path in before} == before
     assert [section["name"] for section in json.loads(files.json.read_text())] == list(REREADINGS)

@@ -28,7 +28,9 @@ from medtransfer.reports.tables.table import Table
 MATERIAL = shipped_material()
 
 
-def result(mean: float, std: float | None = 0.1, task: str = "T", start: str = "a", **more) -> PublishedResult:
+def result(
+    mean: float, std: float | None = 0.1, task: str = "T", start: str = "a", **more
+) -> PublishedResult:
     return PublishedResult("s", "t", task, "AUC%", start, "net", mean, std, None, "percent", **more)
 
 
@@ -63,8 +65,12 @@ def test_bold_and_shading_are_those_of_the_printed_table() -> None:
 def test_the_p_value_of_an_assumption_is_that_of_the_reference() -> None:
     """98.31 ± 0.05 against 98.25 ± 0.04 with five runs each, from the statistics reference."""
     best, other = result(98.31, 0.05), result(98.25, 0.04)
-    assert Assumption(5, "two-sided", "Student", "sample").p_value(best, other) == pytest.approx(0.069444, abs=1e-6)
-    assert Assumption(5, "two-sided", "Welch", "sample").p_value(best, other) == pytest.approx(0.071109, abs=1e-6)
+    assert Assumption(5, "two-sided", "Student", "sample").p_value(best, other) == pytest.approx(
+        0.069444, abs=1e-6
+    )
+    assert Assumption(5, "two-sided", "Welch", "sample").p_value(best, other) == pytest.approx(
+        0.071109, abs=1e-6
+    )
 
 
 def test_sides_and_kind_of_spread_change_the_p_value_as_they_must() -> None:
@@ -74,7 +80,9 @@ def test_sides_and_kind_of_spread_change_the_p_value_as_they_must() -> None:
     by_sample = result(a.mean(), a.std(ddof=1)), result(b.mean(), b.std(ddof=1))
     by_population = result(a.mean(), a.std()), result(b.mean(), b.std())
     assert Assumption(6, "two-sided", "Student", "sample").p_value(*by_sample) == pytest.approx(wanted)
-    assert Assumption(6, "two-sided", "Student", "population").p_value(*by_population) == pytest.approx(wanted)
+    assert Assumption(6, "two-sided", "Student", "population").p_value(*by_population) == pytest.approx(
+        wanted
+    )
     assert Assumption(6, "one-sided", "Student", "sample").p_value(*by_sample) == pytest.approx(wanted / 2)
 
 
@@ -140,7 +148,11 @@ def test_too_few_models_are_refused() -> None:
 def test_rank_ranges_hold_every_rank_that_errors_allow() -> None:
     """Against all ways to move three values to the ends of their errors."""
     values, errors = np.array([[1.0, 1.15, 1.5]]), np.array([[0.1, 0.1, 0.1]])
-    moved = [values[0] + errors[0] * np.array(signs) for signs in np.ndindex(3, 3, 3) for signs in [np.array(signs) - 1]]
+    moved = [
+        values[0] + errors[0] * np.array(signs)
+        for signs in np.ndindex(3, 3, 3)
+        for signs in [np.array(signs) - 1]
+    ]
     ranks = np.array([stats.rankdata(-row) for row in moved])
     low, high = rank_range(values, errors)
     np.testing.assert_array_equal(low[0], ranks.min(axis=0))

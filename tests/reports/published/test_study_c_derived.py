@@ -105,7 +105,8 @@ def test_the_printed_spread_of_the_headlines_is_two_to_three_times_too_wide() ->
 
 
 @pytest.mark.parametrize(
-    ("small", "large"), [([0.1], [0.1, 0.2]), ([0.1, 0.2], [0.1]), ([0.1, math.nan], [0.1, 0.2]), ([0.1, 0.2], [0.3, 0.3])]
+    ("small", "large"),
+    [([0.1], [0.1, 0.2]), ([0.1, 0.2], [0.1]), ([0.1, math.nan], [0.1, 0.2]), ([0.1, 0.2], [0.3, 0.3])],
 )
 def test_populations_that_cannot_be_computed_are_refused(small: list[float], large: list[float]) -> None:
     with pytest.raises(ShapeError, match="derived population: expected"):

@@ -59,7 +59,13 @@ def test_r_against_imagenet_is_the_value_of_the_reference(families: dict[str, Fa
 
 def test_families_hold_the_pairs_they_say(families: dict[str, Family]) -> None:
     sizes = {name: family.tests for name, family in families.items()}
-    assert sizes == {"fine-tuned": 48, "reduced": 138, "frozen": 24, "mixed-fine-tuned": 18, "mixed-frozen": 14}
+    assert sizes == {
+        "fine-tuned": 48,
+        "reduced": 138,
+        "frozen": 24,
+        "mixed-fine-tuned": 18,
+        "mixed-frozen": 14,
+    }
     mixed = families["mixed-fine-tuned"].comparisons
     assert all({"IxRS", "IxRM"} & {c.a.initialization, c.b.initialization} for c in mixed)
     assert {c.score.task for c in mixed} == {"R", "I1k"}
@@ -84,7 +90,10 @@ def test_every_p_value_and_correction_agrees_with_other_libraries(
 def test_the_floor_of_the_exact_test_is_said_aloud(families: dict[str, Family]) -> None:
     raw, corrected = families["fine-tuned"].floors() or (0, 0)
     assert (raw, corrected) == (pytest.approx(2 / 70), 1.0)
-    assert "0.029 raw, 1.000 after Holm: cannot be significant at this n." in pairs_of(families["fine-tuned"]).notes[2]
+    assert (
+        "0.029 raw, 1.000 after Holm: cannot be significant at this n."
+        in pairs_of(families["fine-tuned"]).notes[2]
+    )
     alone = family_of(cell("I1k", 0.1, 0.2, 0.3, 0.4), cell("R", 0.5, 0.6, 0.7, 0.8))
     assert pairs_of(alone).notes[2].endswith("0.029 raw, 0.029 after Holm.")
 
@@ -141,7 +150,9 @@ def test_runs_that_do_not_vary_are_never_significant() -> None:
 
 def test_a_p_value_of_zero_counts_as_below() -> None:
     family = family_of(cell("I1k", 0.1, 0.2, 0.3), cell("R", 0.4, 0.5, 0.6))
-    zero = replace(family.comparisons[0], welch=replace(family.comparisons[0].welch, p=0.0, adjusted_p=0.0), bh_p=0.0)
+    zero = replace(
+        family.comparisons[0], welch=replace(family.comparisons[0].welch, p=0.0, adjusted_p=0.0), bh_p=0.0
+    )
     counted = summary_of([replace(family, comparisons=(zero,))]).rows[0]
     assert [cell.value for cell in counted[2:5]] == [1, 1, 1]
 

@@ -10,7 +10,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from medtransfer.reports.composition import compose_report
-from medtransfer.reports.renderers.page import breakable, render_page, script_json
+from medtransfer.reports.renderers.page import render_page
+from medtransfer.reports.renderers.templating import breakable, script_json
 
 
 @pytest.fixture(scope="module")

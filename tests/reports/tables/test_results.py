@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from medtransfer.reports.estimates import Slot
 from medtransfer.reports.study_reading import read_study
 from medtransfer.reports.tables.results import results_table
 from medtransfer.reports.tables.table import Table, TableCell
@@ -43,6 +44,18 @@ def test_a_cell_over_runs_shows_mean_spread_interval_and_n(reading: Any, synthet
     cell = _cell(_table(reading, "finetune", 1.0), "drive-vessel", "mobilenetv1_100.sup_in1k")
     assert cell.text == f"{summary.mean:.3f} ± {summary.std:.3f}"
     assert cell.details == (f"[{summary.low:.3f}, {summary.high:.3f}]", "over 5 runs")
+
+
+def test_cells_with_a_value_can_be_sorted_by_it_and_others_cannot(reading: Any) -> None:
+    for panel in reading.panels:
+        table = results_table(reading, panel)
+        for row, cells in zip(panel.rows, table.rows, strict=True):
+            task = reading.tasks[row.row.task]
+            by_label = {reading.models[key].label: cell for key, cell in row.cells.items()}
+            for column, shown in zip(table.columns[1:], cells[1:], strict=True):
+                cell = by_label.get(column.title)
+                estimate = cell.estimates.get(Slot(task.primary.name)) if cell else None
+                assert shown.value == (estimate.mean if estimate else None)
 
 
 def test_a_deterministic_cell_shows_its_patients_and_no_spread(reading: Any) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from medtransfer.core.fingerprints import hash_json
 from medtransfer.reports.figures.chart import Chart
 
-DRAWING_REVISION = 1
+DRAWING_REVISION = 2
 """Raised whenever the same chart would give another picture."""
 
 _KEY = "medtransfer-chart"

@@ -34,6 +34,8 @@ _STYLE: Any = {
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
 }
+_NARROW_TICKS = 4
+"""Steps of an axis that shares the width with others, so that its labels do not run into each other."""
 _WIDTH_IN, _DPI, _PIXELS_PER_IN = 9.0, 150, 96
 
 
@@ -65,6 +67,8 @@ def _drawn(chart: Chart, kind: str, metadata: Mapping[str, str | None], *, title
         axes = figure.subplots(1, len(chart.panels), squeeze=False)[0]
         for panel, place in zip(chart.panels, axes, strict=True):
             _draw_panel(place, panel)
+            if len(chart.panels) > 1 and not (panel.x.ticks or panel.x.logarithmic):
+                place.locator_params(axis="x", nbins=_NARROW_TICKS)
         if titled:
             figure.suptitle(drawable(chart.title), fontsize=11, x=0.01, ha="left", fontweight="bold")
         _draw_legend(figure, chart)
@@ -166,7 +170,7 @@ def _draw_legend(figure: Figure, chart: Chart) -> None:
 def _handle(series: Series) -> Line2D:
     colour = LIGHT_PALETTE[series.colour % len(LIGHT_PALETTE)]
     if series.draw in ("line", "rule", "band"):
-        return Line2D([], [], color=colour, lw=1.5)
+        return Line2D([], [], color=colour, lw=1.5, ls="--" if series.dashed else "-")
     return Line2D(
         [],
         [],

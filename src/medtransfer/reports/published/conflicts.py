@@ -9,7 +9,7 @@ from medtransfer.reports.published.level_tables import level_marks
 from medtransfer.reports.published.material import Material
 from medtransfer.reports.published.quantities import level_text
 from medtransfer.reports.published.records import PublishedResult
-from medtransfer.reports.published.sources import source_label
+from medtransfer.reports.published.source_records import source_label
 from medtransfer.reports.tables.table import Column, LegendEntry, Table, TableCell
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from medtransfer.reports.phrases import listed
 from medtransfer.reports.published.assumed_tests import ASSUMPTIONS, Assumption
 from medtransfer.reports.published.quantities import p_text, signed
 from medtransfer.reports.published.records import PrintedTest, PublishedResult
@@ -98,26 +99,27 @@ def closest_assumptions(comparisons: Sequence[PrintedComparison]) -> dict[Assump
 def fit_sentence(comparisons: Sequence[PrintedComparison]) -> str:
     """Return which assumption gives most of the printed labels, and what follows if it gives them all."""
     fits = closest_assumptions(comparisons)
-    best = max(fits, key=lambda assumption: fits[assumption])
-    said = (
-        "Sidedness and number of runs are not printed. The assumption that gives most of the printed labels is "
-        f"{best.name}: {fits[best]} of {len(comparisons)}"
-    )
-    if fits[best] < len(comparisons):
+    most = max(fits.values())
+    winners = [assumption for assumption, number in fits.items() if number == most]
+    unsaid = "Sidedness and number of runs are not printed."
+    if most < len(comparisons):
+        which = winners[0].name if len(winners) == 1 else f"{len(winners)} of the {len(fits)} tried"
         return (
-            f"{said}, p-values to within a factor of 1.5. No single assumption gives them all, so they cannot be "
-            "checked from what is published."
+            f"{unsaid} No single assumption gives all printed labels, p-values to within a factor of 1.5: the most "
+            f"is {most} of {len(comparisons)} ({which}). So they cannot be checked from what is published."
         )
-    if best.sided == "two-sided":
-        return f"{said}."
+    said = f"{unsaid} {listed([winner.name for winner in winners])} gives all {most} printed labels."
+    if any(winner.sided == "two-sided" for winner in winners):
+        return said
+    best = winners[0]
     two_sided = Assumption(best.n, "two-sided", best.test, best.spread)
     lost = sum(
         c.printed.p != "n.s." and not _below(two_sided.p_value(c.result, c.against)) for c in comparisons
     )
     return (
-        f"{said}. So, as far as spreads read off a figure can tell, print fits one-sided tests. Those are only right "
-        f"where the direction was declared before the results; two-sided, {lost} of the labels would read n.s., and "
-        "no label is corrected for the number of comparisons."
+        f"{said} So, as far as spreads read off a figure can tell, print fits one-sided tests. Those are only "
+        "right where the direction was declared before the results; two-sided, "
+        f"{lost} of the labels would read n.s., and no label is corrected for the number of comparisons."
     )
 
 

@@ -11,7 +11,7 @@ from medtransfer.reports.published.material import Material
 from medtransfer.reports.published.names import ARK, DIRA, RERUN, STUDY_A, TRANSFORMERS
 from medtransfer.reports.published.quantities import level_text, signed
 from medtransfer.reports.published.records import PublishedResult
-from medtransfer.reports.published.sources import source_label
+from medtransfer.reports.published.source_records import source_label
 from medtransfer.reports.tables.table import Column, Table, TableCell
 
 _ANCHORS: Final = {DIRA: "dira", TRANSFORMERS: "benchmark-transformers", ARK: "ark"}

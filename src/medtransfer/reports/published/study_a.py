@@ -231,8 +231,8 @@ def _uncorrected(comparisons: Sequence[PrintedComparison], cells: int) -> str:
     above = [c for c in comparisons if c.printed.above]
     survive = surviving_bounds(above, cells)
     return (
-        f"How our reading differs. {cells} comparisons with the supervised baseline were made and none was "
-        "corrected. If no method differed from the baseline, about "
+        f"How our reading differs. {cells} cells stand beside the supervised baseline; print labels "
+        f"{len(comparisons)} of them and corrects none. If no method differed from the baseline, about "
         f"{number(cells * 0.05, 0)} of {cells} two-sided tests at 0.05 would still be called significant. Print "
         f"calls {len(above)} cells significantly above: {survive} with p < 0.0001, which holds after Bonferroni's "
         f"correction over all {cells}, and {len(above) - survive} with wider bounds, of which print does not tell. "

@@ -21,6 +21,7 @@ RESULT_COLUMNS = (
     *("study", "task", "task_kind", "phantom", "data_hash", "protocol", "settings_hash", "label_fraction"),
     *("model", "weights_hash", "overlap", "metric", "primary", "checkpoint", "split", "planned", "failed"),
     *("undefined", "n", "mean", "std", "low", "high", "interval", "patients", "standing", "adjusted_p"),
+    *("crossed_low", "crossed_high", "crossed_patients"),
 )
 """Columns of the results file."""
 RUN_COLUMNS = (
@@ -97,7 +98,16 @@ def _numbers(estimate: Estimate | None) -> dict[str, Any]:
         "high": estimate.high,
         "interval": estimate.over or "none",
         "patients": estimate.patients,
+        **_crossed(estimate),
     }
+
+
+def _crossed(estimate: Estimate) -> dict[str, Any]:
+    """Return the interval over runs and patients together; nothing where there is none."""
+    found = estimate.crossed
+    if found is None:
+        return {}
+    return {"crossed_low": found.low, "crossed_high": found.high, "crossed_patients": found.patients}
 
 
 def _comparison(row: RowReading, model: ReportModel) -> dict[str, Any]:

@@ -109,6 +109,7 @@ def _estimate(slot: Slot, estimate: Estimate) -> dict[str, Any]:
         "interval": estimate.over,
         "patients": estimate.patients,
         "draws": estimate.draws,
+        "crossed": None if estimate.crossed is None else asdict(estimate.crossed),
         "remarks": list(estimate.remarks),
         "runs": [{"repetition": repetition, "value": value} for repetition, value in estimate.runs],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medtransfer.reports.cells import Cell
 from medtransfer.reports.estimates import Estimate, Slot
-from medtransfer.reports.phrases import NONE, count, number
+from medtransfer.reports.phrases import NONE, count, number, percent
 from medtransfer.reports.tables.table import LegendEntry, TableCell, Tone
 from medtransfer.stats.ties import TieGroup
 from medtransfer.store.records import State
@@ -68,9 +68,8 @@ def result_cell(cell: Cell | None, slot: Slot, label: str, ties: TieGroup | None
         return _cell_without_value(cell, estimate)
     tone = _TONES[ties.standing(label)] if ties and label in ties.family else "plain"
     marks = OVERLAP_MARKS.get(cell.overlap, "") + _TONE_MARKS.get(tone, "")
-    return TableCell(
-        value_text(estimate), (*interval_lines(estimate), *missing_lines(cell, estimate)), marks, tone
-    )
+    lines = (*interval_lines(estimate), *missing_lines(cell, estimate))
+    return TableCell(value_text(estimate), lines, marks, tone, value=estimate.mean)
 
 
 def value_text(estimate: Estimate) -> str:
@@ -91,6 +90,18 @@ def interval_lines(estimate: Estimate) -> list[str]:
         return [f"{count(estimate.n, 'run')}, no interval"]
     units = (estimate.n, "run") if estimate.over == "training runs" else (estimate.patients or 0, "patient")
     return [f"[{number(estimate.low)}, {number(estimate.high)}]", f"over {count(*units)}"]
+
+
+def crossed_lines(estimate: Estimate) -> list[str]:
+    """Return the interval over runs and patients together, or why it is null; nothing when not computed."""
+    found = estimate.crossed
+    if found is None:
+        return []
+    if found.low is None or found.high is None:
+        return [f"no interval over runs and patients: {found.reason}"]
+    units = f"{count(estimate.n, 'run')} and {count(found.patients, 'patient')}"
+    share = f"{percent(round(found.runs_share, 2))} of the variance from runs"
+    return [f"[{number(found.low)}, {number(found.high)}]", f"over {units}, {share}"]
 
 
 def missing_lines(cell: Cell, estimate: Estimate | None) -> list[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from medtransfer.reports.depth import NOT_CROSSED
 from medtransfer.reports.estimates import Slot
 from medtransfer.reports.phrases import listed
 from medtransfer.reports.rows import RowReading
 from medtransfer.reports.study_reading import Panel, StudyReading
 from medtransfer.reports.subjects import ReportModel, ReportTask
-from medtransfer.reports.tables.cell_text import result_cell
+from medtransfer.reports.tables.cell_text import crossed_lines, result_cell
 from medtransfer.reports.tables.results import interval_notes, panel_id, panel_title, used_legend
 from medtransfer.reports.tables.table import Column, Table, TableCell
 from medtransfer.stats.wording import describe_standing
@@ -34,7 +36,12 @@ def details_table(reading: StudyReading, panel: Panel, row: RowReading) -> Table
         ),
         rows=rows,
         legend=tuple(used_legend(rows)),
-        notes=(*_remarks(reading, row), *_edge_policies(task), *interval_notes([row])),
+        notes=(
+            *_remarks(reading, row),
+            *_edge_policies(task),
+            *_crossed_note(task, row),
+            *interval_notes([row]),
+        ),
     )
 
 
@@ -60,8 +67,12 @@ def _row(task: ReportTask, row: RowReading, model: ReportModel, slots: Sequence[
     cell = row.cells[model.key]
     yield TableCell(model.label)
     for slot in slots:
-        ties = row.ties if slot == Slot(task.primary.name) else None
-        yield result_cell(cell, slot, model.label, ties)
+        if slot == Slot(task.primary.name):
+            shown, estimate = result_cell(cell, slot, model.label, row.ties), cell.estimates.get(slot)
+            lines = crossed_lines(estimate) if estimate else []
+            yield replace(shown, details=(*shown.details, *lines))
+        else:
+            yield result_cell(cell, slot, model.label, None)
     compared = row.ties is not None and model.label in row.ties.family
     yield TableCell(describe_standing(row.ties, model.label) if row.ties and compared else "not compared")
 
@@ -77,6 +88,20 @@ def _remarks(reading: StudyReading, row: RowReading) -> Iterator[str]:
                 places.setdefault(remark, []).append(" ".join(slot_words(task, slot)))
         for remark, where in places.items():
             yield f"{reading.models[model].label}, {listed(where, most=3)}: {remark}."
+
+
+def _crossed_note(task: ReportTask, row: RowReading) -> Iterator[str]:
+    """Yield what the intervals over runs and patients are, or why there are none."""
+    several = [cell for cell in row.cells.values() if not cell.deterministic and len(cell.finished) > 1]
+    drawn = {found.draws for found in row.predictions.crossed.values()}
+    if drawn:
+        yield (
+            f"Over runs and patients: both are drawn again together ({max(drawn):,} draws; the patients of a "
+            f"draw are the same for all models), for {task.primary.title} on test. It says what other runs "
+            "on other patients would give."
+        )
+    elif several and not row.depth.crossed:
+        yield NOT_CROSSED
 
 
 def _edge_policies(task: ReportTask) -> Iterator[str]:

@@ -2,7 +2,21 @@
 (function () {
   var root = document.documentElement;
   var system = window.matchMedia("(prefers-color-scheme: dark)");
-  var chosen = null;
+  var chosen = kept();
+  function kept() {
+    try {
+      return localStorage.getItem("medtransfer-theme");
+    } catch (refused) {
+      return null;
+    }
+  }
+  function keep() {
+    try {
+      localStorage.setItem("medtransfer-theme", chosen);
+    } catch (refused) {
+      return;
+    }
+  }
   function dark() {
     return chosen ? chosen === "dark" : system.matches;
   }
@@ -21,12 +35,13 @@
     button.hidden = false;
     button.addEventListener("click", function () {
       chosen = dark() ? "light" : "dark";
+      keep();
       apply();
     });
     apply();
   });
   function openTarget() {
-    var target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    var target = location.hash && document.getElementById(location.hash.slice(1));
     var fold = target && target.closest("details");
     if (fold) {
       fold.open = true;
@@ -36,14 +51,18 @@
   window.addEventListener("hashchange", openTarget);
   window.addEventListener("DOMContentLoaded", openTarget);
   var before = null;
+  var closed = [];
   window.addEventListener("beforeprint", function () {
     before = root.dataset.theme;
     root.dataset.theme = "light";
+    closed = [].slice.call(document.querySelectorAll("main details.folded:not([open])"));
+    closed.forEach(function (fold) { fold.open = true; });
     document.dispatchEvent(new Event("themechange"));
     document.dispatchEvent(new Event("drawall"));
   });
   window.addEventListener("afterprint", function () {
     root.dataset.theme = before || "light";
+    closed.forEach(function (fold) { fold.open = false; });
     document.dispatchEvent(new Event("themechange"));
   });
 })();
