@@ -63,3 +63,23 @@ def disturbed_reading(synthetic: ModuleType) -> Any:
         for record in reversed(maker.records)
     ]
     return read_study(maker.evidence())
+
+
+@pytest.fixture(scope="session")
+def wide() -> ModuleType:
+    """The module that makes studies over many tasks."""
+    path = Path(__file__).with_name("wide_study.py")
+    spec = importlib.util.spec_from_file_location("wide_study", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def wide_reading(wide: ModuleType, synthetic: ModuleType) -> Any:
+    """A reading of eight tasks with costs of training."""
+    from medtransfer.reports.study_reading import read_study
+
+    return read_study(wide.wide_study(synthetic).evidence())

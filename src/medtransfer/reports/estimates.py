@@ -6,22 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from medtransfer.metrics.declared_metrics import Metric
 from medtransfer.reports.phrases import count, listed
 from medtransfer.stats.crossed_intervals import CrossedInterval
+from medtransfer.stats.order_statistics import far_from_the_others
 from medtransfer.stats.patients import Interval
 from medtransfer.stats.summaries import summarise_runs
 from medtransfer.store.records import Record
 
 Over = Literal["training runs", "test patients"]
 """What an interval is over: retrained models on the same cases, or other patients for one result."""
-
-_FAR_MADS = 5
-_NORMAL_MAD = 1.4826
-_LEAST_RUNS_FOR_FAR = 4
-_SAME_VALUE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -179,12 +173,8 @@ def far_runs(values: Mapping[int, float]) -> list[int]:
         >>> far_runs({0: .81, 1: .82, 2: .80, 3: .83, 4: .20})
         [4]
     """
-    if len(values) < _LEAST_RUNS_FOR_FAR:
-        return []
-    numbers = np.array(list(values.values()))
-    deviation = np.abs(numbers - np.median(numbers))
-    far = max(_FAR_MADS * _NORMAL_MAD * float(np.median(deviation)), _SAME_VALUE)
-    return [repetition for repetition, d in zip(values, deviation, strict=True) if d > far]
+    flags = far_from_the_others(list(values.values()))
+    return [repetition for repetition, far in zip(values, flags, strict=True) if far]
 
 
 def _undefined_remark(undefined: int) -> list[str]:
