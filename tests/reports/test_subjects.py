@@ -52,3 +52,18 @@ def test_models_of_one_name_are_told_apart_by_their_weights(synthetic: ModuleTyp
     assert len(set(labels)) == 3
     assert labels[0] == "file:…/w.pth?arch=x [111111111111]"
     assert not any("ann" in label for label in labels)
+
+
+def test_a_block_is_named_by_what_only_it_has(synthetic: ModuleType) -> None:
+    maker, breast = synthetic.StudyMaker(), synthetic.TASKS[0]
+    usual = {"preset": "default", "epochs": 5, "views": {"flip": 0.5}}
+    own = {"learning_rates": [0.1, 0.2], "ten_crops": True}
+    other = {"preset": "studyA-cls", "epochs": 9, "views": {"flip": 0.1}}
+    for settings in (usual, usual | own, usual | {"train_last": 2}, usual | other):
+        maker.add(breast, "resnet20.random", "finetune", settings=settings)
+    assert [block.label for block in read_blocks(maker.records)] == [
+        "finetune",
+        "finetune (learning rates [0.1, 0.2], ten crops yes)",
+        "finetune (train last 2)",
+        "finetune (preset studyA-cls, epochs 9, views (flip 0.1))",
+    ]

@@ -188,27 +188,40 @@ def _blocks(protocol: str, by_kind: Mapping[str, Mapping[str, Mapping[str, Any]]
 
 
 def _distinct_labels(protocol: str, choices: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a label per choice that names what differs between them.
+    """Return a label per choice that names in what it differs from most of the others.
 
-    Settings that every choice has come first; those only one kind of task knows are named where
-    the others do not tell two choices apart.
+    The preset comes first, groups of values last; settings that only some choices have are named where
+    the others do not tell two choices apart. A choice that has the usual value of everything is called
+    by its protocol alone.
     """
+    texts = [{name: _shown(value) for name, value in values.items()} for values in choices]
     names = sorted({name for values in choices for name in values})
-    differing = [name for name in names if len({setting(values.get(name)) for values in choices}) > 1]
-    common = [name for name in differing if all(name in values for values in choices)]
-    labels = _told(protocol, choices, common)
-    if len(set(labels)) < len(labels):
-        labels = _told(protocol, choices, differing)
-    return _distinct(labels)
+    grouped = {n for n in names if any(isinstance(values.get(n), Mapping) for values in choices)}
+    everywhere = {name for name in names if all(name in values for values in texts)}
+    order = sorted(names, key=lambda n: (n != "preset", n in grouped, n not in everywhere, n))
+    labels = _told(protocol, texts, [name for name in order if name in everywhere])
+    return _distinct(labels if len(set(labels)) == len(labels) else _told(protocol, texts, order))
 
 
-def _told(protocol: str, choices: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+def _told(protocol: str, texts: Sequence[Mapping[str, str]], names: Sequence[str]) -> list[str]:
+    """Return the protocol with the first few settings whose value is not the usual one."""
+    usual = {name: _usual([values.get(name) for values in texts]) for name in names}
     labels = []
-    for number, values in enumerate(choices, start=1):
-        shown = [name for name in names if name in values][:_MOST_SETTINGS_IN_LABEL]
-        told = ", ".join(f"{name.replace('_', ' ')} {setting(values[name])}" for name in shown)
-        labels.append(f"{protocol} ({told})" if told else f"{protocol} (settings {number})")
+    for values in texts:
+        own = [name for name in names if name in values and values[name] != usual[name]]
+        told = ", ".join(f"{name.replace('_', ' ')} {values[name]}" for name in own[:_MOST_SETTINGS_IN_LABEL])
+        labels.append(f"{protocol} ({told})" if told else protocol)
     return labels
+
+
+def _shown(value: Any) -> str:
+    return f"[{setting(value)}]" if isinstance(value, list | tuple) else setting(value)
+
+
+def _usual(texts: Sequence[str | None]) -> str | None:
+    """Return the value that more than half of the choices have; None without one."""
+    value, times = Counter(texts).most_common(1)[0]
+    return value if 2 * times > len(texts) else None
 
 
 def _distinct(labels: Sequence[str], marks: Sequence[str] | None = None) -> list[str]:

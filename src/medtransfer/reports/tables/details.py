@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from medtransfer.reports.depth import NOT_CROSSED
 from medtransfer.reports.estimates import Slot
-from medtransfer.reports.phrases import listed
+from medtransfer.reports.phrases import count, listed
 from medtransfer.reports.rows import RowReading
 from medtransfer.reports.study_reading import Panel, StudyReading
 from medtransfer.reports.subjects import ReportModel, ReportTask
@@ -17,6 +18,10 @@ from medtransfer.reports.tables.table import Column, Table, TableCell
 from medtransfer.stats.wording import describe_standing
 
 _SPLITS = {"test": "test", "val": "validation"}
+_CHECKPOINTS = {
+    "ten-crops": "best checkpoint on ten crops",
+    "fixed-recipe": "best checkpoint with the recipe's own learning rate",
+}
 
 
 def details_table(reading: StudyReading, panel: Panel, row: RowReading) -> Table:
@@ -37,6 +42,7 @@ def details_table(reading: StudyReading, panel: Panel, row: RowReading) -> Table
         rows=rows,
         legend=tuple(used_legend(rows)),
         notes=(
+            *_searched_rates(reading, row),
             *_remarks(reading, row),
             *_edge_policies(task),
             *_crossed_note(task, row),
@@ -55,7 +61,8 @@ def slots_of(task: ReportTask, row: RowReading) -> list[Slot]:
 def slot_words(task: ReportTask, slot: Slot) -> tuple[str, str]:
     """Return the title of a slot's metric, and its split and checkpoint in words."""
     metric = next(metric for metric in task.metrics if metric.name == slot.metric)
-    return metric.title, f"{_SPLITS.get(slot.split, slot.split)}, {slot.checkpoint} checkpoint"
+    checkpoint = _CHECKPOINTS.get(slot.checkpoint, f"{slot.checkpoint} checkpoint")
+    return metric.title, f"{_SPLITS.get(slot.split, slot.split)}, {checkpoint}"
 
 
 def _column(task: ReportTask, slot: Slot) -> Column:
@@ -102,6 +109,24 @@ def _crossed_note(task: ReportTask, row: RowReading) -> Iterator[str]:
         )
     elif several and not row.depth.crossed:
         yield NOT_CROSSED
+
+
+def _searched_rates(reading: StudyReading, row: RowReading) -> Iterator[str]:
+    """Yield which learning rates validation chose, and how many were tried for each run."""
+    for model, cell in row.cells.items():
+        searches = [
+            record.outcome.choices
+            for record in cell.finished
+            if record.outcome is not None and "learning_rates" in record.outcome.choices
+        ]
+        if searches:
+            chosen = Counter(float(search["learning_rate"]) for search in searches)
+            tried = sorted({len(search["learning_rates"]) for search in searches})
+            rates = listed([f"{rate:g} ({count(n, 'run')})" for rate, n in sorted(chosen.items())])
+            yield (
+                f"{reading.models[model].label}: learning rate chosen on validation among "
+                f"{listed([str(number) for number in tried])}: {rates}."
+            )
 
 
 def _edge_policies(task: ReportTask) -> Iterator[str]:
