@@ -66,11 +66,12 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as mkdocs and code hosts form them."""
+    """The anchors of a page's headings, as mkdocs and code hosts form them, and those it sets itself."""
     outside = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     titles = re.findall(r"^#+ +(.+?)\s*$", outside, re.MULTILINE)
     plain = [re.sub(r"[^\w\s-]", "", title.lower()).strip() for title in titles]
-    return {re.sub(r"[-\s]+", "-", title) for title in plain}
+    own = re.findall(r'<a id="([^"]+)"></a>', outside)
+    return {re.sub(r"[-\s]+", "-", title) for title in plain} | set(own)
 
 
 def links(page: Path) -> list[str]:
