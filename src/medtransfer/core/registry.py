@@ -10,10 +10,22 @@ from medtransfer.core.errors import NotRegisteredError, UsageError
 
 T = TypeVar("T")
 
+_LEAST_LETTERS = 3
+"""Fewer letters stand in too many names to suggest them."""
+
 
 def nearest_names(name: str, known: Iterable[str], most: int = 5) -> list[str]:
-    """Return up to ``most`` known names that look like ``name``, best first."""
-    return difflib.get_close_matches(name, list(known), n=most, cutoff=0.5)
+    """Return up to ``most`` known names that look like ``name``, best first; else those that hold it.
+
+    Example:
+        >>> nearest_names("uni", ["vit_large_patch16.uni", "resnet50.tv_in1k"])
+        ['vit_large_patch16.uni']
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=most, cutoff=0.5)
+    if close or len(name) < _LEAST_LETTERS:
+        return close
+    return sorted((known for known in names if name.lower() in known.lower()), key=len)[:most]
 
 
 def unknown_name(subject: str, name: str, known: Iterable[str], see: str) -> str:
