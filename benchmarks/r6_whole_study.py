@@ -91,7 +91,9 @@ def draw_images(root: Path, train: int, held_out: int) -> Images:
         grain = random.normal(0, 12, large.shape)
         name = f"{number:05}.png"
         cv2.imwrite(str(root / name), np.clip(large + grain, 0, 255).astype(np.uint8))
-        rows.append({"image": name, "split": split, **{finding: int(finding in present) for finding in FINDINGS}})
+        rows.append(
+            {"image": name, "split": split, **{finding: int(finding in present) for finding in FINDINGS}}
+        )
     table = pd.DataFrame(rows)
     table.to_csv(root / "labels.csv", index=False)
     return Images(root, table)
@@ -161,7 +163,11 @@ def run_plainly(images: Images, folder: Path) -> float:
             rows = np.random.default_rng(seed).permutation(train)[: round(fraction * len(train))]
             scores = _best_scores(features, labels, rows, val, test)
             results.append(
-                {"fraction": fraction, "seed": seed, "auc": roc_auc_score(labels[test], scores, average="macro")}
+                {
+                    "fraction": fraction,
+                    "seed": seed,
+                    "auc": roc_auc_score(labels[test], scores, average="macro"),
+                }
             )
     drawn = _bootstrap(labels[test], scores)
     logme_class_by_class(features[train], labels[train])
@@ -176,7 +182,9 @@ def run_plainly(images: Images, folder: Path) -> float:
 def _embed(images: Images) -> npt.NDArray[np.float32]:
     encoder = RESNET.encoder().to(memory_format=torch.contiguous_format).eval()
     network = encoder.backbone
-    loader = DataLoader(PlainImages(images, usual_views(RESNET, encoder.input, training=False)), batch_size=64)
+    loader = DataLoader(
+        PlainImages(images, usual_views(RESNET, encoder.input, training=False)), batch_size=64
+    )
     with torch.inference_mode():
         return np.concatenate([network(inputs).flatten(1).numpy() for inputs, _ in loader])
 
