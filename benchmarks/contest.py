@@ -75,6 +75,10 @@ class Contest:
     """Arms that are timed beside them, for information."""
     warm_up: bool = True
     """Whether every arm runs once before it is timed."""
+    clock: Callable[[Callable[[], Any]], tuple[float, Any]] | None = None
+    """Runs an arm and returns its seconds and its result; None for CPU seconds of this process."""
+    speed: Callable[[], float] | None = None
+    """Seconds of a fixed piece of work that tells how fast the machine is now; None for a product on the CPU."""
 
     @property
     def arms(self) -> tuple[Arm, ...]:

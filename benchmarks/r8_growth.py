@@ -19,6 +19,7 @@ from medtransfer.store.owners import this_owner
 from medtransfer.store.records import Outcome, State, TrialDescription
 from medtransfer.store.rows import outcome_json
 from medtransfer.store.store import Store
+from medtransfer.store.trial_costs import cost_key
 from medtransfer.study.paced_counts import PacedCounts
 
 SMALL, LARGE = 100, 100_000
@@ -51,6 +52,7 @@ def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:
     large, small = (_history_again(stores[name], size) for name, size in reversed(sizes.items()))
     yield Contest(f"finished study of {sizes['large']} again", large, small, GOAL, _verdict)
     yield _contest("open trials of the study that fills the store", stores, run_in_history, OPEN_TRIALS)
+    yield _contest("plan and status of a new study", stores, look_at_new_study, NEW_TRIALS)
     for store in stores.values():
         store.close()
 
@@ -98,13 +100,16 @@ def predictions() -> pd.DataFrame:
 def filled_store(folder: Path, number: int) -> Store:
     """Return a store with a study of so many finished trials, written to the database directly."""
     store = Store.open(folder)
-    store.submit(HISTORY, descriptions(number, HISTORY))
+    trials = descriptions(number, HISTORY)
+    store.submit(HISTORY, trials)
     with closing(sqlite3.connect(store.name)) as database, database:
         database.execute(
             "update trials set state = 'done', epoch = 1, attempts = 1, outcome = ?, finished_at = 0, "
             "predictions_file = 'predictions/' || fingerprint || '.parquet', predictions_sha256 = fingerprint",
             (outcome_json(outcome()),),
         )
+        costs = [(trial.fingerprint, cost_key(trial), trial.label_fraction, 1.0) for trial in trials]
+        database.executemany("insert into trial_costs values (?, ?, ?, ?)", costs)
     return store
 
 
@@ -124,6 +129,20 @@ def run_in_history(store: Store) -> bool:
     with closing(sqlite3.connect(store.name)) as database, database:
         database.executemany("update trials set state = 'pending' where fingerprint = ?", names)
     return _run(store, HISTORY, trials)
+
+
+def look_at_new_study(store: Store) -> bool:
+    """Ask what a dry run and a status ask about a study of the same settings as those that fill the store."""
+    trials = descriptions(NEW_TRIALS, "looked at")
+    store.submit("looked at", trials)
+    states = store.states([trial.fingerprint for trial in trials])
+    known = store.costs(trial for trial in trials if states[trial.fingerprint] is not State.DONE)
+    counts, failed = store.counts("looked at"), store.records("looked at", states=[State.FAILED])
+    return (
+        counts.pending == len(trials)
+        and not failed
+        and {key for key, _ in known} == set(map(cost_key, trials))
+    )
 
 
 def run_again(store: Store, study: str, trials: Sequence[TrialDescription]) -> bool:

@@ -44,6 +44,22 @@ bars.add(
     Bar("start", "'medtransfer --help' ÷ 'python -c pass'", "benchmarks.r5_start:contests"),
 )
 bars.add(
+    "R6",
+    Bar(
+        "whole study",
+        "a plain script with DataLoader and scikit-learn ÷ our study, files to report, caches made meanwhile",
+        "benchmarks.r6_whole_study:contests",
+    ),
+)
+bars.add(
+    "R7",
+    Bar(
+        "GPU, when there is one",
+        "steps on tensors that lie on the device ÷ our loop; matrix product ÷ our loop, per operation",
+        "benchmarks.r7_gpu:contests",
+    ),
+)
+bars.add(
     "R8",
     Bar(
         "growth",

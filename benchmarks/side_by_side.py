@@ -72,7 +72,7 @@ class Measurement:
 
 
 def measure(
-    bar: str, contest: Contest, repeats: int, *, speed: Callable[[], float] = product_seconds
+    bar: str, contest: Contest, repeats: int, *, speed: Callable[[], float] | None = None
 ) -> Measurement:
     """Return the ratio of a contest's arms.
 
@@ -80,8 +80,10 @@ def measure(
         bar: Name of the bar.
         contest: What to measure.
         repeats: How often each arm is timed.
-        speed: Seconds of a fixed piece of work; sampled before, between and after the repeats.
+        speed: Seconds of a fixed piece of work, sampled before, between and after the repeats; None for the
+            contest's own.
     """
+    clock, speed = contest.clock or timed, speed or contest.speed or product_seconds
     results: dict[str, Any] = {}
     if contest.warm_up:
         results = {arm.label: arm.work() for arm in contest.arms}
@@ -91,7 +93,7 @@ def measure(
         for arm in contest.arms if repeat % 2 == 0 else reversed(contest.arms):
             results.pop(arm.label, None)
             gc.collect()
-            spent, results[arm.label] = timed(arm.work)
+            spent, results[arm.label] = clock(arm.work)
             seconds[arm.label].append(spent)
         samples.append(speed())
     verdict = contest.verify(results)

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import bootstrap_of_patients, r3_probe_grid, r5_start, r8_growth
+from benchmarks import bootstrap_of_patients, r3_probe_grid, r5_start, r6_whole_study, r8_growth
 from benchmarks.contest import Contest
+from benchmarks.drawn_chests import FINDINGS, draw_chests
 from benchmarks.drawn_pictures import SIDE, write_pictures
+from benchmarks.plain_study import Cell, PlainFindings, PlainStudy
 from benchmarks.registry import bars
 from medtransfer.data.decoded_cache import open_decoded_cache
 
@@ -74,7 +76,7 @@ def test_growth_contests_bring_every_trial_to_its_end(small_stores: None, tmp_pa
         names.append(contest.name)
         for _ in range(2):
             assert contest.verify({arm.label: arm.work() for arm in contest.arms}).equal
-    assert len(names) == 4
+    assert len(names) == 5
 
 
 def test_filled_store_is_a_sound_one_but_for_its_files(tmp_path: Path) -> None:
@@ -124,3 +126,50 @@ def test_other_auc_values_lose_the_bootstrap() -> None:
     assert ours.shape == (2, 100)
     ours[1, 2] += 1e-9
     assert not bootstrap_of_patients.verdict(results).equal
+
+
+@pytest.fixture
+def whole_study(tmp_path: Path) -> PlainStudy:
+    return PlainStudy(
+        draw_chests(tmp_path / "images", 80, 40, 40), ("resnet20.random",), 32, (0.5, 1.0), 2, 30
+    )
+
+
+def test_whole_study_is_the_same_table_on_both_sides(whole_study: PlainStudy, tmp_path: Path) -> None:
+    plain = whole_study.run(tmp_path / "plain")
+    assert [(cell.fraction, cell.spread is None, cell.interval is None) for cell in plain.cells] == [
+        (0.5, False, True),
+        (1.0, True, False),
+    ]
+    assert set(plain.seconds) == {"decode and embed", "LogME", "probe grid", "intervals", "report"}
+    low, high = plain.cell("resnet20.random").interval or (1.0, 0.0)
+    assert low <= plain.cell("resnet20.random").auc <= high
+    ours = r6_whole_study.run_ours(whole_study, tmp_path / "ours")
+    assert set(ours.auc) == {"resnet20.random"}
+    assert len(ours.logme) == 1
+    assert not (tmp_path / "ours").exists()
+
+
+def test_other_or_blind_results_lose_the_whole_study() -> None:
+    cells = [Cell("a", 1.0, 0.8, None, (0.7, 0.9)), Cell("b", 1.0, 0.75, None, (0.7, 0.8))]
+    plain = PlainFindings(cells, {"probe grid": 1.0})
+
+    def verdict_on(a: float, b: float) -> bool:
+        ours = r6_whole_study.OurCells({"a": a, "b": b}, (0.1, 0.2))
+        return r6_whole_study.verdict({"plain script": plain, "ours": ours}).equal
+
+    assert verdict_on(0.81, 0.74)
+    assert not verdict_on(0.81, 0.75 - 1.01 * r6_whole_study.LARGEST_AUC_DIFFERENCE)
+    assert not verdict_on(0.81, 0.64)
+
+
+def test_drawn_chests_show_their_findings(tmp_path: Path) -> None:
+    chests = draw_chests(tmp_path / "images", 12, 4, 4)
+    assert [len(chests.rows(split)) for split in ("train", "val", "test")] == [12, 4, 4]
+    assert chests.labels().shape == (20, len(FINDINGS))
+    assert chests.table.groupby("patient")["split"].nunique().max() == 1
+    assert len(list(chests.root.glob("*.png"))) == 20
+    again = draw_chests(tmp_path / "again", 12, 4, 4)
+    assert chests.table.equals(again.table)
+    name = chests.table["image"][3]
+    assert (chests.root / name).read_bytes() == (again.root / name).read_bytes()

@@ -97,6 +97,7 @@ class Trials:
     whole: Transfer
     other_whole: Transfer
     global_numbers_untouched: bool
+    decoded_sides: frozenset[int]
 
     @property
     def all(self) -> tuple[Transfer, ...]:
@@ -112,8 +113,11 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, TaskKind]
         cases = phantom_cases(kind)
         asked = [request(cases, fraction, repetition) for fraction in (0.5, 1.0) for repetition in (0, 1)]
         before = _global_numbers()
-        found = list(quick(name).fit(bench(cases, folder), asked))
-        return Trials(cases, *found, global_numbers_untouched=_global_numbers() == before)
+        own = folder / f"{name}-{kind.value}"
+        found = list(quick(name).fit(bench(cases, own), asked))
+        untouched = _global_numbers() == before
+        decoded = [np.load(path, mmap_mode="r") for path in (own / "decoded").glob("*/images.npy")]
+        return Trials(cases, *found, untouched, frozenset(images.shape[1] for images in decoded))
 
     return run
 
@@ -153,6 +157,16 @@ def test_protocol_has_a_name_a_revision_and_travels(name: str) -> None:
     assert protocol.revision >= 1
     assert pickle.loads(pickle.dumps(protocol)) == protocol
     assert all(isinstance(protocol.shares_work(kind), bool) for kind in TaskKind)
+
+
+@supported
+def test_the_side_of_decoded_images_is_known_before_anything_runs(
+    name: str, kind: TaskKind, trials: Callable[[str, TaskKind], Trials]
+) -> None:
+    assert trials(name, kind).decoded_sides == {quick(name).decoded_side(kind, 999)}
+    own = protocols.get(name)().decoded_side(kind, 64)
+    assert own >= 64, "nothing set: the source model's own size decides"
+    assert own != protocols.get(name)().decoded_side(kind, 80)
 
 
 @supported

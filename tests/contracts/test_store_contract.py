@@ -18,8 +18,9 @@ from medtransfer.core.errors import LeaseLostError, StoreError, TrialError, Usag
 from medtransfer.store.imported_rows import ImportCounts, ImportedRow
 from medtransfer.store.leases import Claim, LeasesLostError
 from medtransfer.store.records import Counts, Outcome, State, TrialDescription
-from medtransfer.store.schema import imported, schema_version, trials
+from medtransfer.store.schema import SCHEMA_VERSION, imported, schema_version, trial_costs, trials
 from medtransfer.store.store import Store
+from medtransfer.store.trial_costs import MeasuredCost, cost_key
 
 LEASE_S = 600.0
 FOREIGN = "données 胸部 \x00 \ud800 \u2028 </script> '; drop table trials; -- \\ \U0001f600"
@@ -467,15 +468,20 @@ def test_a_newer_schema_is_refused_untouched(place: Place) -> None:
         with store._database.writing() as connection:
             connection.execute(sa.update(schema_version).values(version=99))
     for create in (True, False):
-        with pytest.raises(StoreError, match="expected schema 2, got 99; nothing was changed"):
+        with pytest.raises(
+            StoreError, match=f"expected schema {SCHEMA_VERSION}, got 99; nothing was changed"
+        ):
             place.open(create=create)
 
 
 def test_a_store_of_schema_1_is_upgraded_in_place(place: Place) -> None:
     with place.open() as store:
         store.submit("study", describe_all("a"))
+        store.finish(claim_one(store, "a"), replace(outcome(), cpu_s=2.5), predictions())
+        costs = store.costs(describe_all("a"))
         with store._database.writing() as connection:
             imported.drop(connection)
+            trial_costs.drop(connection)
             connection.execute(sa.update(schema_version).values(version=1))
 
     def open_and_import(number: int) -> None:
@@ -486,6 +492,77 @@ def test_a_store_of_schema_1_is_upgraded_in_place(place: Place) -> None:
     in_threads(open_and_import, *((number,) for number in range(4)))
     with place.open(create=False) as store:
         assert sorted(row.key["number"] for row in store.imported("kind")) == [0, 1, 2, 3]
+        assert store.costs(describe_all("a")) == costs
+    assert [cost.cpu_s for cost in costs.values()] == [2.5]
+
+
+# What trials cost
+
+
+def finish(store: Store, name: str, cpu_s: float) -> None:
+    store.finish(claim_one(store, name), replace(outcome(), cpu_s=cpu_s), predictions())
+
+
+def test_costs_are_means_over_trials_alike_by_label_fraction(store: Store) -> None:
+    alike = describe_all("a", "b")
+    more = describe("c", label_fraction=1.0)
+    others = [
+        describe("d", task="other"),
+        describe("e", model="other"),
+        describe("f", protocol="knn"),
+        describe("g", settings={"strengths": [0.1, 2.0], "nested": {"a": None}}),
+    ]
+    store.submit("one", [*alike, *others])
+    store.submit("two", [more])
+    for number, trial in enumerate([*alike, more, *others]):
+        finish(store, trial.fingerprint, float(number))
+    key = cost_key(describe("not there", facts={"other": 1}, repetition=9))
+    assert store.costs([alike[0]]) == {(key, 0.1): MeasuredCost(2, 0.5), (key, 1.0): MeasuredCost(1, 2.0)}
+    assert len({cost_key(trial) for trial in others} | {key}) == 5
+    assert store.costs([describe("x", task="never run")]) == store.costs([]) == {}
+
+
+def test_what_a_trial_cost_is_known_until_it_is_done_again(store: Store) -> None:
+    store.submit("study", describe_all("a", "b"))
+    finish(store, "a", 3.0)
+    store.fail(claim_one(store, "b"), "error", "message")
+    artifact = store.artifacts / str(store.records("study")[0].predictions_file)
+    artifact.unlink()
+    assert store.retry_damaged() == 1
+    (before,) = store.costs(describe_all("a")).values()
+    finish(store, "a", 5.0)
+    (after,) = store.costs(describe_all("a")).values()
+    assert (before, after) == (MeasuredCost(1, 3.0), MeasuredCost(1, 5.0))
+
+
+def test_costs_of_any_names_and_of_settings_in_any_order(store: Store) -> None:
+    settings = {FOREIGN: [FOREIGN, 1.5], "b": (1, 2)}
+    store.submit("study", [describe("a", task=FOREIGN, settings=settings)])
+    finish(store, "a", 1.0)
+    same = describe("z", task=FOREIGN, settings={"b": [1, 2], FOREIGN: (FOREIGN, 1.5)})
+    assert [cost.cpu_s for cost in store.costs([same]).values()] == [1.0]
+
+
+# Counting
+
+
+def test_counts_are_the_same_on_either_way_of_counting(store: Store, let_leases_expire) -> None:
+    store.submit("mine", describe_all(*"abcdefgh"))
+    for name in "abc":
+        finish(store, name, 1.0)
+    store.fail(claim_one(store, "d"), "error", "message")
+    for name in "ef":
+        claim_one(store, name)
+    expected = Counts(done=3, running=2, pending=2, failed=1)
+    assert store.counts("mine") == expected, "fewer trials are open than the study has"
+    store.submit("theirs", describe_all(*"habcd", *(f"x{number}" for number in range(10))))
+    assert store.counts("mine") == expected, "more trials are open than the study has"
+    assert store.counts("theirs") == Counts(done=3, running=0, pending=11, failed=1)
+    assert store.counts() == Counts(done=3, running=2, pending=12, failed=1)
+    let_leases_expire()
+    assert store.counts("mine") == Counts(done=3, running=0, pending=4, failed=1)
+    store.submit("none", [])
+    assert store.counts("none") == Counts(0, 0, 0, 0)
 
 
 # What other people published

@@ -14,7 +14,7 @@ from PIL import Image
 
 from medtransfer.core.problems import Problem
 from medtransfer.core.task_kind import TaskKind
-from medtransfer.data import pixel_facts
+from medtransfer.data import decoding_pass
 from medtransfer.data.audit import ExpectedCounts, audit_cases
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.file_source import FileSource
@@ -292,7 +292,7 @@ def test_worker_processes_find_the_same(
     (tmp_path / "3.png").write_bytes(b"")
     Image.fromarray(np.full((6, 8), 9, dtype=np.uint8)).save(tmp_path / "4.png")
     alone = audit_cases(cases)
-    monkeypatch.setattr(pixel_facts, "_FEWEST_FOR_WORKERS", 1)
+    monkeypatch.setattr(decoding_pass, "FEWEST_FOR_WORKERS", 1)
     seen: list[tuple[str, int, int]] = []
     together = audit_cases(cases, workers=2, progress=lambda *step: seen.append(step))
     assert together == alone

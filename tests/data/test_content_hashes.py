@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,48 @@ def test_processes_share_one_database(tmp_path: Path) -> None:
     assert {name: digest for name, (_, digest) in known.items()} == {
         path.name: hash_file(path) for path in files
     }
+
+
+def facts_in(cache: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(cache / "file-memory" / "facts.sqlite")) as connection:
+        return connection.execute("SELECT name, value FROM facts ORDER BY name").fetchall()
+
+
+@pytest.fixture
+def two_settled(settled: Path) -> list[Path]:
+    other = settled.with_name("b.bin")
+    other.write_bytes(b"second")
+    return [settled, other]
+
+
+def test_facts_of_a_block_are_written_together(
+    own_cache: Path, two_settled: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[int] = []
+    write = file_memory._write
+    monkeypatch.setattr(file_memory, "_write", lambda rows: (writes.append(len(rows)), write(rows)))
+    with file_memory.written_together():
+        digests = [content_hash_of_file(path) for path in two_settled]
+        assert writes == []
+    assert writes == [2]
+    assert facts_in(own_cache) == [("a.bin", digests[0]), ("b.bin", digests[1])]
+    two_settled[0].write_bytes(b"changed")
+    content_hash_of_file(two_settled[0])
+    assert writes == [2, 1], "outside of the block a fact is written at once"
+
+
+def test_facts_found_before_a_fault_are_kept(own_cache: Path, two_settled: list[Path]) -> None:
+    paths = [two_settled[0], two_settled[0].with_name("none")]
+    with pytest.raises(BadImageError), file_memory.written_together():
+        list(map(content_hash_of_file, paths))
+    assert [name for name, _ in facts_in(own_cache)] == ["a.bin"]
+
+
+@pytest.mark.parametrize("bound", ["_MOST_WAITING", "_LONGEST_WAIT_S"])
+def test_few_facts_wait_and_not_for_long(
+    own_cache: Path, two_settled: list[Path], monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(file_memory, bound, 0)
+    with file_memory.written_together():
+        content_hash_of_file(two_settled[0])
+        assert [name for name, _ in facts_in(own_cache)] == ["a.bin"]

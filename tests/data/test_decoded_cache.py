@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,15 @@ import pytest
 
 from medtransfer.core import verified_files
 from medtransfer.core.errors import BadImageError, DataError, StoreError
+from medtransfer.core.progress import no_progress
 from medtransfer.core.task_kind import TaskKind
-from medtransfer.data import decoding
+from medtransfer.data import cache_slots, decoding_pass
+from medtransfer.data.cache_building import CachePlan, build_caches, cache_folders
+from medtransfer.data.cache_slots import CacheSlots
+from medtransfer.data.case_digests import case_digests
 from medtransfer.data.case_table import CaseTable
-from medtransfer.data.decoded_cache import cache_side, open_decoded_cache
-from medtransfer.data.decoding import resize_image, resize_mask
+from medtransfer.data.decoded_cache import cache_side, missing_sides, open_decoded_cache
+from medtransfer.data.decoding import DecodedCase, resize_image, resize_mask
 from medtransfer.data.phantoms import PhantomSource, chest_locator, photograph_locator
 
 
@@ -85,13 +90,13 @@ def segmentation(root: Path, images: list[np.ndarray], masks: list[list[np.ndarr
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count calls of the decoder from here on."""
     calls: list[int] = []
-    decode: Callable[..., bool] = decoding._Slots.fill
+    fill: Callable[..., bool] = CacheSlots.fill
 
-    def counted(self: decoding._Slots, row: int, case: decoding.CasePixels) -> bool:
+    def counted(self: CacheSlots, row: int, case: DecodedCase) -> bool:
         calls.append(row)
-        return decode(self, row, case)
+        return fill(self, row, case)
 
-    monkeypatch.setattr(decoding._Slots, "fill", counted)
+    monkeypatch.setattr(CacheSlots, "fill", counted)
     return calls
 
 
@@ -256,11 +261,76 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(decoding, "_write_slot", full)
+        patch.setattr(cache_slots, "_write_slot", full)
         with pytest.raises(StoreError, match="No space left"):
             open_decoded_cache(cases, 6, tmp_path / "cache")
     assert leftovers(tmp_path / "cache") == []
     assert len(open_decoded_cache(cases, 6, tmp_path / "cache")) == 1
+
+
+def test_several_sides_come_out_of_one_pass_with_the_bytes_each_has_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [picture(0), picture(1, colour=True), picture(2, shape=(40, 30))]
+    masks = [[(picture(n, shape=image.shape[:2]) > 128).astype(np.uint8)] for n, image in enumerate(images)]
+    cases = segmentation(tmp_path / "in", images, masks)
+    alone = {side: open_decoded_cache(cases, side, tmp_path / "alone") for side in (5, 16, 33)}
+    digests = case_digests(cases)
+    folders = cache_folders(cases, digests, alone, tmp_path / "cache")
+    reads: Counter[str] = Counter()
+    read = ArrayFolder.read_image
+
+    def counted(self: ArrayFolder, locator: str) -> np.ndarray:
+        reads[locator] += 1
+        return read(self, locator)
+
+    monkeypatch.setattr(ArrayFolder, "read_image", counted)
+    monkeypatch.setattr(ArrayFolder, "read_mask", counted)
+    assert build_caches(CachePlan(cases, folders, digests), workers=1, progress=no_progress) == []
+    assert reads == dict.fromkeys([f"{n}.npy" for n in range(3)] + [f"mask{n}-0.npy" for n in range(3)], 1)
+    for side, folder in folders.items():
+        assert folder.name == alone[side].key
+        for name in ("images.npy", "masks.npy", "manifest.json"):
+            assert (folder / name).read_bytes() == (
+                tmp_path / "alone" / "decoded" / folder.name / name
+            ).read_bytes()
+    build_caches(CachePlan(cases, folders, digests), workers=1, progress=no_progress)
+    assert set(reads.values()) == {1}, "what is there is not built again"
+
+
+def test_missing_sides_are_told_without_reading_contents(tmp_path: Path) -> None:
+    cases = table(tmp_path / "in", [picture(n) for n in range(3)])
+    digests = case_digests(cases)
+    assert missing_sides(cases, digests, [4, 6], tmp_path / "cache") == {4, 6}
+    key = open_decoded_cache(cases, 6, tmp_path / "cache").key
+    assert missing_sides(cases, digests, [4, 6], tmp_path / "cache") == {4}
+    path = tmp_path / "cache" / "decoded" / key / "images.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert missing_sides(cases, digests, [6], tmp_path / "cache") == {6}
+    path.unlink()
+    assert missing_sides(cases, digests, [6], tmp_path / "cache") == {6}
+
+
+def test_a_full_disk_at_the_second_side_leaves_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = table(tmp_path / "in", [picture(n) for n in range(3)])
+    digests = case_digests(cases)
+    plan = CachePlan(cases, cache_folders(cases, digests, [4, 6], tmp_path / "cache"), digests)
+    write = cache_slots._write_slot
+
+    def nearly_full(path: Path, row: int, count: int, pixels: np.ndarray) -> None:
+        if row == 2 and pixels.shape[0] == 6:
+            raise OSError(28, "No space left on device")
+        write(path, row, count, pixels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_slots, "_write_slot", nearly_full)
+        with pytest.raises(StoreError, match="No space left"):
+            build_caches(plan, workers=1, progress=no_progress)
+    assert leftovers(tmp_path / "cache") == []
+    build_caches(plan, workers=1, progress=no_progress)
+    assert len(leftovers(tmp_path / "cache")) == 2
 
 
 def test_an_empty_table_or_side_is_refused(tmp_path: Path) -> None:
@@ -274,8 +344,8 @@ def test_an_empty_table_or_side_is_refused(tmp_path: Path) -> None:
 def test_workers_write_the_same_bytes_and_name_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "_FEWEST_FOR_WORKERS", 2)
-    monkeypatch.setattr(decoding, "_CASES_PER_JOB", 3)
+    monkeypatch.setattr(decoding_pass, "FEWEST_FOR_WORKERS", 2)
+    monkeypatch.setattr(decoding_pass, "_CASES_PER_JOB", 3)
     locators = [chest_locator("cache", n, 0, []) for n in range(7)] + [
         photograph_locator("cache", "stars", 0)
     ]
@@ -310,7 +380,7 @@ import hashlib, json, sys, time
 from pathlib import Path
 import numpy as np, pandas as pd
 from medtransfer.core.task_kind import TaskKind
-from medtransfer.data import decoding
+from medtransfer.data import decoding_pass
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.decoded_cache import open_decoded_cache
 
@@ -329,8 +399,8 @@ def cases(count):
     return CaseTable(pd.DataFrame(columns), TaskKind.BINARY, ("no", "yes"), Slow(), "ours")
 
 PAUSE = float(sys.argv[2])
-decoding._FEWEST_FOR_WORKERS = 2
-decoding._CASES_PER_JOB = 4
+decoding_pass.FEWEST_FOR_WORKERS = 2
+decoding_pass._CASES_PER_JOB = 4
 
 if __name__ == "__main__":
     def progress(what, done, total):

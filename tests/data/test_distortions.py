@@ -11,10 +11,10 @@ from medtransfer.core.errors import UsageError
 from medtransfer.data.augmentation import NONE, augment_batch
 from medtransfer.data.distortions import (
     Distortion,
-    draw_field,
-    elastic_field,
-    grid_field,
-    optical_field,
+    ElasticBend,
+    GridBend,
+    OpticalBend,
+    draw_bend,
 )
 
 ALWAYS = Distortion(probability=1.0)
@@ -26,15 +26,15 @@ def places() -> np.ndarray:
     return np.stack([columns, rows], axis=2).astype(np.float32)
 
 
-@pytest.mark.parametrize("make", [elastic_field, grid_field, optical_field])
-def test_limits_of_zero_leave_every_pixel_where_it_is(make) -> None:
+@pytest.mark.parametrize("kind", [ElasticBend, GridBend, OpticalBend])
+def test_limits_of_zero_leave_every_pixel_where_it_is(kind) -> None:
     none = replace(ALWAYS, elastic_alpha=0, elastic_affine=0, grid_limit=0, optical_limit=0, optical_shift=0)
-    assert np.abs(make(none, np.random.default_rng(0), SIZE) - places()).max() < 1e-3
+    assert np.abs(kind.draw(none, np.random.default_rng(0), SIZE).field() - places()).max() < 1e-3
 
 
-@pytest.mark.parametrize("make", [elastic_field, grid_field, optical_field])
-def test_fields_move_pixels_smoothly(make) -> None:
-    field = make(ALWAYS, np.random.default_rng(3), SIZE)
+@pytest.mark.parametrize("kind", [ElasticBend, GridBend, OpticalBend])
+def test_fields_move_pixels_smoothly(kind) -> None:
+    field = kind.draw(ALWAYS, np.random.default_rng(3), SIZE).field()
     moved = np.abs(field - places()).max()
     assert 0.5 < moved < SIZE
     assert field.dtype == np.float32
@@ -42,7 +42,7 @@ def test_fields_move_pixels_smoothly(make) -> None:
 
 
 def test_grid_keeps_the_border_and_the_order() -> None:
-    field = grid_field(ALWAYS, np.random.default_rng(1), SIZE)
+    field = GridBend.draw(ALWAYS, np.random.default_rng(1), SIZE).field()
     assert field[0, 0].tolist() == [0, 0]
     assert field[-1, -1] == pytest.approx([SIZE - 1, SIZE - 1])
     assert (np.diff(field[0, :, 0]) > 0).all()
@@ -53,7 +53,8 @@ def test_grid_keeps_the_border_and_the_order() -> None:
 def test_elastic_displacements_are_in_proportion_to_the_side() -> None:
     def spread(size: int) -> float:
         drawn = [
-            elastic_field(replace(ALWAYS, elastic_affine=0), np.random.default_rng(n), size) for n in range(6)
+            ElasticBend.draw(replace(ALWAYS, elastic_affine=0), np.random.default_rng(n), size).field()
+            for n in range(6)
         ]
         columns, rows = np.meshgrid(np.arange(size), np.arange(size))
         return float(np.mean([np.std(field - np.stack([columns, rows], axis=2)) for field in drawn]))
@@ -83,8 +84,11 @@ def test_a_case_is_bent_the_same_whatever_its_company() -> None:
 
 
 def test_the_share_of_bent_cases_and_of_each_kind() -> None:
-    drawn = [draw_field(Distortion(probability=0.3), np.random.default_rng(n), 8) for n in range(2000)]
-    assert 0.26 < np.mean([field is not None for field in drawn]) < 0.34
+    drawn = [draw_bend(Distortion(probability=0.3), np.random.default_rng(n), 8) for n in range(2000)]
+    bent = [type(bend) for bend in drawn if bend is not None]
+    assert 0.26 < len(bent) / 2000 < 0.34
+    for kind in (ElasticBend, GridBend, OpticalBend):
+        assert 0.28 < bent.count(kind) / len(bent) < 0.39
 
 
 @pytest.mark.parametrize(

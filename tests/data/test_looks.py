@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance
 
 from medtransfer.core.errors import UsageError
 from medtransfer.data.augmentation import NONE, Augmentation, augment_batch
-from medtransfer.data.looks import LOOK_DRAWS, Looks, change_looks
+from medtransfer.data.looks import LOOK_DRAWS, Looks, change_looks, change_tones, tone_tables
 from medtransfer.data.uniform_draws import uniform_draws
 
 RANDOM = np.random.default_rng(0)
@@ -24,7 +24,8 @@ def changed(views: np.ndarray, looks: Looks, *, draw: float | None = None, tones
     if draw is not None:
         numbers = np.full_like(numbers, draw)
     found = views.copy()
-    change_looks(found, numbers, looks, brightness=tones, contrast=tones)
+    change_tones(found, tone_tables(numbers, looks, brightness=tones, contrast=tones))
+    change_looks(found, numbers, looks)
     return found
 
 

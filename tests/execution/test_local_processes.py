@@ -44,7 +44,7 @@ def values(events) -> dict[str, list]:
 
 def test_jobs_of_one_affinity_share_a_warm_worker_and_no_worker_idles(jobs_module: str) -> None:
     jobs = [
-        Job(f"{group}{n}", f"{jobs_module}:slow_where", 0.02, affinity=group)
+        Job(f"{group}{n}", f"{jobs_module}:slow_where", 0.02, affinity=(group,))
         for n in range(6)
         for group in "ab"
     ]
@@ -71,8 +71,8 @@ def test_a_dead_worker_costs_only_its_own_job(
     jobs_module: str, how: str, code: int, name: str | None
 ) -> None:
     jobs = [
-        Job("bad", f"{jobs_module}:end", how, affinity="x"),
-        Job("good", f"{jobs_module}:double", 4, affinity="x"),
+        Job("bad", f"{jobs_module}:end", how, affinity=("x",)),
+        Job("good", f"{jobs_module}:double", 4, affinity=("x",)),
     ]
     events = list(run_jobs(jobs, workers=1))
     assert [event for event in events if event.key == "bad"] == [

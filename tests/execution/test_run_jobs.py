@@ -75,7 +75,7 @@ def test_the_initialiser_runs_once_in_the_process_of_the_jobs(jobs_module: str, 
 
 
 def test_admission_can_change_a_job_or_leave_it_out(jobs_module: str, workers: int) -> None:
-    jobs = [Job(str(n), f"{jobs_module}:double", n, affinity="same") for n in range(4)]
+    jobs = [Job(str(n), f"{jobs_module}:double", n, affinity=("same",)) for n in range(4)]
 
     def admit(job: Job) -> Job | None:
         return None if job.key in {"0", "3"} else Job(job.key, job.function, job.payload + 10)

@@ -230,7 +230,7 @@ def test_database_that_cannot_grow_while_records_are_written(
     assert run(study, "--out", tmp_path / "undisturbed").code == 0
     shutil.rmtree(tmp_path / "store")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (160 << 10, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (192 << 10, before[1]))
     try:
         refused = run(study)
     finally:

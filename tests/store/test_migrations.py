@@ -50,7 +50,7 @@ def test_an_old_store_is_upgraded_when_it_is_opened(old: Path, create: bool) -> 
     after = state(old)
     assert before[0] == [(1,)]
     assert after[0] == [(SCHEMA_VERSION,)]
-    assert set(after[1]) - set(before[1]) == {("imported",)}
+    assert set(after[1]) - set(before[1]) == {("imported",), ("trial_costs",)}
     assert after[2] == before[2]
 
 

@@ -1,7 +1,8 @@
-"""What a study would cost: from the store where like trials are done, else from one forward pass."""
+"""What a study would cost: from the store where like trials are done, else from probes of the networks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pandas as pd
 import pytest
 
 from medtransfer.store.records import Outcome
-from medtransfer.study import planner
+from medtransfer.study import probing
 from medtransfer.study.planner import Plan, PlanRow
+from medtransfer.study.probe import Probe, ProbeRequest, ProbeRun
+from medtransfer.study.row_costs import RowCost
 from medtransfer.study.session import RunRequest, StudySession
 from medtransfer.study.study import Study
 
@@ -23,107 +26,188 @@ STUDY: dict[str, Any] = {
     "seeds": 2,
 }
 FRAME = pd.DataFrame({"case_id": ["a"]})
+GIB = 1 << 30
+RUN = ProbeRun(
+    batch_size=4,
+    train_cases=16,
+    cases=32,
+    pass_s=0.001,
+    pass_bytes=0.0,
+    setup_s=0.0,
+    step_s=0.04,
+    validation_s=0.0,
+    results_s=((16, 0.016),),
+    embedding_size=0,
+    before_bytes=GIB,
+    peak_bytes=GIB,
+)
 
 
 @pytest.fixture
 def prepare(lesions: Path, tmp_path: Path):
     def call(workers: int = 1, **changes: Any) -> StudySession:
         request = RunRequest(str(tmp_path / "store"), data=lesions, cache=tmp_path / "cache", workers=workers)
-        return StudySession.prepare(Study.parse({**STUDY, **changes}), request)
+        study = Study.parse({**STUDY, **changes})
+        return StudySession.prepare(study, request, plan_only=True)
 
     return call
 
 
 @pytest.fixture
-def speed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Every forward pass takes 1 ms per image; which image sizes were asked for."""
-    sizes: list[int] = []
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[ProbeRequest]:
+    """Every probe takes the same; which were asked for."""
+    found: list[ProbeRequest] = []
 
-    def forward(model: object, size: int, folders: object) -> float:
-        sizes.append(size)
-        return 0.001
+    def run(requests: Mapping[str, ProbeRequest], progress: object) -> dict[str, Probe | str]:
+        found.extend(requests.values())
+        return dict.fromkeys(requests, Probe(RUN, RUN))
 
-    monkeypatch.setattr(planner, "_forward_seconds", forward)
-    return sizes
+    monkeypatch.setattr(probing, "run_probes", run)
+    return found
 
 
-def finish(session: StudySession, durations: list[float]) -> None:
+def finish(session: StudySession, seconds: list[float]) -> None:
     session.store.submit(session.study.name, [trial.description for trial in session.trials])
     names = [trial.fingerprint for trial in session.trials]
-    for claim, seconds in zip(session.store.claim(names[: len(durations)], "me", 60), durations, strict=True):
-        session.store.finish(claim, Outcome({}, 10, duration_s=seconds), FRAME)
+    for claim, cpu_s in zip(session.store.claim(names[: len(seconds)], "me", 60), seconds, strict=True):
+        session.store.finish(claim, Outcome({}, 10, cpu_s=cpu_s), FRAME)
 
 
-def test_training_costs_by_epochs_cases_and_fractions(prepare, speed: list[int]) -> None:
+def test_a_row_is_probed_at_its_largest_subset(prepare, asked: list[ProbeRequest]) -> None:
     session = prepare()
     (row,) = session.estimate().rows
-    assert speed == [32]
-    assert (row.task, row.model, row.protocol, row.basis) == (
+    splits = session.trials[0].description.facts["split_counts"]
+    (request,) = asked
+    assert (request.train_cases, request.side, request.shape.classes) == (
+        splits["train"],
+        37,
+        ("benign", "malignant"),
+    )
+    assert request.batch_size == splits["train"] // 4, "few training cases are cut into four batches"
+    assert (row.task, row.model, row.protocol, row.basis, row.fault) == (
         "lesions",
         "resnet20.random",
         "finetune",
         "probe",
+        "",
     )
     assert (dict(row.fractions), row.trials, row.done) == ({0.5: 2, 1.0: 2}, 4, 0)
-    splits = session.trials[0].description.facts["split_counts"]
-    training = 3.0 * splits["train"] * 10 * (0.5 * 2 + 1.0 * 2)
-    scoring = 4 * (splits["val"] * 10 + splits["test"])
-    assert row.seconds == pytest.approx(0.001 * (training + scoring))
+    train = 10 * 0.01 * splits["train"] * (0.5 * 2 + 1.0 * 2)
+    scoring = 4 * 2 * 0.001 * (splits["val"] + splits["test"])
+    assert row.cost is not None
+    encoder = 0.001 * 40
+    assert row.cost.cpu_s == row.cost.most_s == pytest.approx(encoder + train + scoring), "patience of 15"
+    assert row.cost.longest_s == pytest.approx(encoder + train / 3 + scoring / 4)
 
 
-def test_longer_training_and_more_seeds_cost_more(prepare, speed: list[int]) -> None:
-    base = prepare().estimate().seconds
-    assert prepare(seeds=4).estimate().seconds == pytest.approx(2 * base)
-    double = [{"finetune": {"image_size": 32, "epochs": 20}}]
-    assert 1.9 * base < prepare(protocols=double).estimate().seconds < 2.1 * base
+def test_one_probe_serves_rows_that_cost_the_same_per_case(prepare, asked: list[ProbeRequest]) -> None:
+    sized = [{"linear": {"image_size": 32}}, {"finetune": {"image_size": 32, "epochs": 10}}]
+    tasks = [{"lesions": {"root": "lesions"}}, {"again": {"root": "lesions"}}]
+    plan = prepare(
+        protocols=sized, tasks=tasks, models=["resnet20.random", "timm/test_vit.random"]
+    ).estimate()
+    assert len(plan.rows) == 8
+    assert sorted((r.model.name, r.protocol.name) for r in asked) == [
+        ("resnet20.random", "finetune"),
+        ("resnet20.random", "linear"),
+        ("timm/test_vit.random", "finetune"),
+        ("timm/test_vit.random", "linear"),
+    ]
 
 
-def test_features_are_counted_once_however_many_heads(prepare, speed: list[int]) -> None:
-    linear = [{"linear": {"image_size": 32}}]
-    (few,) = prepare(protocols=linear, seeds=1).estimate().rows
-    (many,) = prepare(protocols=linear, seeds=11).estimate().rows
-    heads = planner._HEADS_S
-    assert few.seconds == pytest.approx(40 * 0.001 + 2 * heads)
-    assert many.seconds - few.seconds == pytest.approx(10 * heads)
-
-
-def test_one_forward_pass_serves_all_protocols_of_a_size(prepare, speed: list[int]) -> None:
+def test_embeddings_are_paid_once_per_task_and_model(prepare, asked: list[ProbeRequest]) -> None:
     sized = {"image_size": 32}
-    prepare(protocols=[{"linear": sized}, {"knn": sized}, {"finetune": {"image_size": 48}}]).estimate()
-    assert sorted(speed) == [32, 48]
+    plan = prepare(protocols=[{"linear": sized}, {"knn": sized}, {"knn": {"image_size": 48}}]).estimate()
+    linear, knn, other = (row.cost.cpu_s for row in plan.rows if row.cost is not None)
+    cases = 40
+    assert linear - knn == pytest.approx(cases * RUN.pass_s)
+    assert other == pytest.approx(linear)
 
 
-def test_done_trials_give_the_measure_for_the_rest(prepare, speed: list[int]) -> None:
-    session = prepare()
+def test_embeddings_of_a_row_that_has_begun_are_there(prepare, asked: list[ProbeRequest]) -> None:
+    session = prepare(protocols=[{"linear": {"image_size": 32}}])
+    (before,) = session.estimate().rows
+    finish(session, [1.0])
+    (begun,) = session.estimate().rows
+    assert (begun.done, begun.basis) == (1, "probe"), "another label fraction was not measured"
+    assert before.cost is not None
+    assert begun.cost is not None
+    assert before.cost.cpu_s - begun.cost.cpu_s > 40 * RUN.pass_s
+
+
+def test_done_trials_give_the_measure_for_the_rest(prepare, asked: list[ProbeRequest]) -> None:
+    session = prepare(label_fractions=[1.0], seeds=4)
     finish(session, [2.0, 4.0])
     (row,) = session.estimate().rows
     assert (row.trials, row.done, row.basis) == (4, 2, "measured")
-    assert row.seconds == pytest.approx(2 * 3.0)
-    assert speed == []
+    assert row.cost == RowCost(6.0, 6.0, 3.0, 0)
+    assert asked == []
 
 
-def test_other_settings_are_no_measure(prepare, speed: list[int]) -> None:
+def test_each_label_fraction_has_its_own_measure(prepare, asked: list[ProbeRequest]) -> None:
+    finish(prepare(seeds=1), [1.0, 5.0])
+    (row,) = prepare(seeds=3).estimate().rows
+    assert (row.done, row.basis) == (2, "measured")
+    assert row.cost == RowCost(12.0, 12.0, 5.0, 0)
+    (more,) = prepare(seeds=3, label_fractions=[0.5, 0.75]).estimate().rows
+    assert more.basis == "probe", "nobody knows what another fraction costs"
+
+
+def test_trials_of_other_studies_are_a_measure(prepare, asked: list[ProbeRequest]) -> None:
+    finish(prepare(name="other", seeds=1), [1.0, 5.0])
+    (row,) = prepare(seeds=3).estimate().rows
+    assert row.basis == "measured"
+
+
+def test_other_settings_are_no_measure(prepare, asked: list[ProbeRequest]) -> None:
     finish(prepare(), [2.0, 4.0])
     (row,) = prepare(protocols=[{"finetune": {"image_size": 64, "epochs": 10}}]).estimate().rows
     assert (row.done, row.basis) == (0, "probe")
 
 
-def test_a_study_that_is_done_costs_nothing(prepare, speed: list[int]) -> None:
+def test_a_study_that_is_done_costs_nothing(prepare, asked: list[ProbeRequest]) -> None:
     session = prepare()
     finish(session, [2.0] * 4)
     plan = session.estimate()
-    assert (plan.total, plan.done, plan.seconds) == (4, 4, 0.0)
-    assert speed == []
+    assert (plan.total, plan.done, plan.seconds, plan.worker_bytes) == (4, 4, 0.0, 0)
+    assert [row.basis for row in plan.rows] == ["done"]
+    assert asked == []
 
 
-def test_wall_clock_time_is_shared_by_the_workers() -> None:
-    row = PlanRow("t", "m", "p", {1.0: 2}, trials=2, done=1, seconds=30.0, basis="probe")
-    assert [Plan((row, row), workers).seconds for workers in (0, 1, 3)] == [60.0, 60.0, 20.0]
-    assert (Plan((row, row), 1).total, Plan((row, row), 1).done) == (4, 2)
+def test_images_that_are_not_cached_are_part_of_the_time(prepare, asked: list[ProbeRequest], lesions) -> None:
+    plan = prepare().estimate()
+    assert 0 < plan.decoding_s < 10
+    assert plan.seconds == pytest.approx(plan.decoding_s + sum(r.cost.cpu_s for r in plan.rows if r.cost))
 
 
-@pytest.mark.parametrize("model", ["resnet20.random", "timm/test_vit.random"])
-def test_the_forward_pass_is_one_of_the_network_at_the_protocols_size(prepare, model: str) -> None:
-    session = prepare(models=[model], protocols=[{"linear": {"image_size": 32}}])
-    (row,) = session.estimate().rows
-    assert 0 < row.seconds < 60
+# A plan
+
+
+def row(cost: RowCost | None, trials: int = 2, done: int = 1) -> PlanRow:
+    return PlanRow("t", "m", "p", {1.0: trials}, trials=trials, done=done, cost=cost, basis="probe")
+
+
+def test_wall_clock_time_is_shared_by_the_workers_down_to_the_longest_job() -> None:
+    rows = (row(RowCost(30.0, 60.0, 15.0, 3 * GIB)), row(RowCost(30.0, 30.0, 10.0, 2 * GIB)))
+    plans = [Plan(rows, workers) for workers in (0, 1, 3, 100)]
+    assert [plan.seconds for plan in plans] == [60.0, 60.0, 20.0, 15.0]
+    assert [plan.most_seconds for plan in plans] == [90.0, 90.0, 30.0, 30.0]
+    assert (plans[0].total, plans[0].done, plans[0].unknown) == (4, 2, 0)
+
+
+def test_memory_is_that_of_the_largest_row_in_every_worker() -> None:
+    rows = (row(RowCost(1.0, 1.0, 1.0, 3 * GIB)), row(RowCost(1.0, 1.0, 1.0, 2 * GIB)), row(None))
+    assert [Plan(rows, 2, machine_bytes=size * GIB).needs_too_much_memory for size in (5, 6, 7)] == [
+        True,
+        False,
+        False,
+    ]
+    assert Plan(rows, 0, machine_bytes=2 * GIB).needs_too_much_memory
+    assert Plan(rows, 2).worker_bytes == 3 * GIB
+    assert not Plan(rows, 2, machine_bytes=0).needs_too_much_memory, "of a machine that is not known"
+    assert not Plan((row(None),), 2, machine_bytes=1).needs_too_much_memory
+
+
+def test_trials_of_unknown_cost_are_counted() -> None:
+    plan = Plan((row(None, trials=5, done=2), row(RowCost(4.0, 4.0, 4.0, 1))), 1)
+    assert (plan.unknown, plan.seconds) == (3, 4.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medtransfer.training.determinism import reproducible
+from medtransfer.training.determinism import fp32_products, reproducible
 
 CPU = torch.device("cpu")
 
@@ -34,3 +34,29 @@ def test_the_outside_is_left_as_it_was() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_deterministic_debug_mode() == mode
     assert torch.utils.deterministic.fill_uninitialized_memory
+
+
+def precisions() -> tuple[str, str]:
+    backends = torch.backends
+    return backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision
+
+
+def rounds_factors() -> tuple[bool, bool]:
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+def test_factors_are_rounded_on_a_gpu_only_where_it_was_asked_for() -> None:
+    cuda, before = torch.device("cuda"), rounds_factors()
+    with fp32_products(cuda, tf32=True):
+        assert rounds_factors() == (True, True)
+        with fp32_products(cuda):
+            assert rounds_factors() == (False, False)
+            assert "tf32" not in precisions()
+        assert rounds_factors() == (True, True)
+    assert rounds_factors() == before
+
+
+def test_the_cpu_leaves_the_precision_of_gpus_alone() -> None:
+    before = precisions()
+    with fp32_products(CPU, tf32=True):
+        assert precisions() == before

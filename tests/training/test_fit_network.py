@@ -16,9 +16,11 @@ from torch.nn import functional
 from medtransfer.core.errors import TrialError
 from medtransfer.core.seeds import seed_from
 from medtransfer.core.task_kind import TaskKind
-from medtransfer.training.fit_network import FitResult, Goal, fit_network, parts_of
+from medtransfer.training.fit_network import FitResult, fit_network
+from medtransfer.training.goal import Goal
 from medtransfer.training.learning_rate import LearningRate
 from medtransfer.training.losses import build_loss
+from medtransfer.training.optimiser_steps import parts_of
 from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import TensorBatch
 

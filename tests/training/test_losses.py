@@ -141,3 +141,27 @@ def test_weights_of_a_single_class_are_the_same_with_one_output() -> None:
     loss = build_loss(TaskKind.SEGMENTATION, TrainingRecipe(mask_loss="bce", pixel_weights=(1.0, 4.0)))
     both = torch.cat([torch.zeros_like(single), single], dim=1)
     assert float(loss(single, masks)) == pytest.approx(float(loss(both, masks)), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [TaskKind.MULTI_LABEL, TaskKind.SEGMENTATION])
+def test_weights_are_made_into_a_tensor_once_and_serve_training_after_validation(
+    kind: TaskKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    tensor = torch.tensor
+    monkeypatch.setattr(
+        torch, "tensor", lambda *given, **named: made.append(given) or tensor(*given, **named)
+    )
+    recipe = TrainingRecipe(pixel_weights=(1.0, 2.0, 3.0))
+    loss = build_loss(kind, recipe, class_weights=(1.0, 2.0, 3.0))
+    shape, targets = (
+        ((2, 3, 7, 7), masks(3, 2)) if kind is TaskKind.SEGMENTATION else ((2, 3), draw(2, 3) > 0)
+    )
+    with torch.inference_mode():
+        expected = loss(draw(*shape), targets)
+    logits = draw(*shape).requires_grad_()
+    for _ in range(2):
+        found = loss(logits, targets)
+        found.backward()
+    assert found.item() == expected.item()
+    assert len(made) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from medtransfer.training.moving_average import MovingAverage
 
@@ -40,3 +41,19 @@ def test_the_followed_network_is_not_touched() -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     MovingAverage(network, 0.9).update()
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_without_a_warm_up_it_is_torch_s_own_average() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    ours = MovingAverage(network, 0.09)  # the warm-up begins at a tenth
+    theirs = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.09), use_buffers=True)
+    for step in range(4):
+        network.train()(torch.randn(8, 3, generator=torch.Generator().manual_seed(step)))
+        with torch.no_grad():
+            network[0].weight.mul_(1.5)
+        ours.update()
+        theirs.update_parameters(network)
+    expected = theirs.module.state_dict()
+    for name, tensor in ours.network.state_dict().items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, expected[name])

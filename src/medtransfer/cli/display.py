@@ -109,3 +109,13 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def gigabytes(number: int) -> str:
+    """Return a size of memory for people.
+
+    Example:
+        >>> gigabytes(640_000_000), gigabytes(24_600_000_000)
+        ('0.64 GB', '24.6 GB')
+    """
+    return f"{number / 1e9:.2f} GB" if number < 1e10 else f"{number / 1e9:.1f} GB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,15 @@ from medtransfer.cli.options import (
 
 if TYPE_CHECKING:
     from medtransfer.store.store import Store
-    from medtransfer.study.planner import Plan
+    from medtransfer.study.planner import Plan, PlanRow
     from medtransfer.study.session import RunRequest, StudySession
     from medtransfer.study.study import Study
 
 _MOST_CAUSES = 5
+_PLAN_HEADINGS = (
+    *("task", "model", "protocol", "label fractions", "trials", "done"),
+    *("one core", "at most", "memory", "basis"),
+)
 
 
 @click.command()
@@ -40,7 +45,9 @@ _MOST_CAUSES = 5
     "--out", type=FOLDER, help="Folder of the report  [default: reports/<study> beside the records]"
 )
 @click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
-@click.option("--dry-run", is_flag=True, help="Print the trials, what is done, and an estimate of the time.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the trials, what is done, and an estimate of time and memory."
+)
 def run(
     study_file: Path,
     store: str,
@@ -79,9 +86,11 @@ def run(
 
 def plan_study(study: Study, request: RunRequest) -> Plan:
     """Return what a study would run, after the same checks as a run; nothing is declared in the store."""
-    session = _prepare(study, request)
-    with session.store:
-        return session.estimate()
+    from medtransfer.cli.display import Display
+
+    session = _prepare(study, request, plan_only=True)
+    with session.store, Display() as display:
+        return session.estimate(progress=display.step)
 
 
 def run_and_report(study: Study, request: RunRequest, out: Path | None = None) -> int:
@@ -99,12 +108,12 @@ def run_and_report(study: Study, request: RunRequest, out: Path | None = None) -
     return 1 if counts.failed else 0
 
 
-def _prepare(study: Study, request: RunRequest) -> StudySession:
+def _prepare(study: Study, request: RunRequest, *, plan_only: bool = False) -> StudySession:
     from medtransfer.cli.display import Display
     from medtransfer.study.session import StudySession
 
     with Display() as display:
-        return StudySession.prepare(study, request, progress=display.step)
+        return StudySession.prepare(study, request, plan_only=plan_only, progress=display.step)
 
 
 def print_failures(store: Store, study: str) -> None:
@@ -124,21 +133,63 @@ def print_failures(store: Store, study: str) -> None:
 
 
 def print_plan(plan: Plan) -> None:
-    """Print what would run."""
+    """Print what would run, how long it would take and how much memory; warnings go to standard error."""
     from rich.table import Table
 
-    from medtransfer.cli.display import duration, output_console
+    from medtransfer.cli.display import output_console
 
     table = Table()
-    for heading in ("task", "model", "protocol", "label fractions", "trials", "done", "one core", "basis"):
+    for heading in _PLAN_HEADINGS:
         table.add_column(heading, overflow="fold")
     for row in plan.rows:
-        fractions = ", ".join(f"{fraction:g} (x {number})" for fraction, number in row.fractions.items())
-        numbers = (str(row.trials), str(row.done), duration(row.seconds))
-        table.add_row(row.task, row.model, row.protocol, fractions, *numbers, row.basis)
+        table.add_row(*_plan_cells(row))
     console = output_console()
     console.print(table)
-    console.print(
+    for sentence in _plan_sentences(plan):
+        console.print(sentence)
+    for row in plan.rows:
+        if row.fault:
+            place = f"{row.task}, {row.model}, {row.protocol}"
+            click.echo(f"Warning: {place}: expected a probe that ends, got: {row.fault}", err=True)
+    if plan.needs_too_much_memory:
+        click.echo(_memory_warning(plan), err=True)
+
+
+def _plan_cells(row: PlanRow) -> tuple[str, ...]:
+    from medtransfer.cli.display import duration, gigabytes
+
+    fractions = ", ".join(f"{fraction:g} (x {number})" for fraction, number in row.fractions.items())
+    known = ("?", "?", "?")
+    if row.cost is not None:
+        memory = gigabytes(row.cost.memory_bytes) if row.cost.memory_bytes else ""
+        known = (duration(row.cost.cpu_s), duration(row.cost.most_s), memory)
+    return (row.task, row.model, row.protocol, fractions, str(row.trials), str(row.done), *known, row.basis)
+
+
+def _plan_sentences(plan: Plan) -> Iterator[str]:
+    from medtransfer.cli.display import duration, gigabytes
+
+    workers = max(plan.workers, 1)
+    bound = f", {duration(plan.most_seconds)} if no training stops early" * (plan.most_seconds > plan.seconds)
+    unknown = f", without the {plan.unknown} that are unknown" if plan.unknown else ""
+    yield (
         f"{plan.total} trial{'s' * (plan.total != 1)}, {plan.done} done, {plan.total - plan.done} to run: "
-        f"about {duration(plan.seconds)} with {max(plan.workers, 1)} worker(s)."
+        f"about {duration(plan.seconds)} with {workers} worker(s){bound}{unknown}."
+    )
+    if plan.decoding_s:
+        yield f"Decoding images first takes about {duration(plan.decoding_s)} of one core of it."
+    if plan.worker_bytes:
+        yield (
+            f"A worker takes about {gigabytes(plan.worker_bytes)} of memory, {workers} about "
+            f"{gigabytes(workers * plan.worker_bytes)}; there are {gigabytes(plan.machine_bytes)}."
+        )
+
+
+def _memory_warning(plan: Plan) -> str:
+    from medtransfer.cli.display import gigabytes
+
+    fit = max(plan.machine_bytes // plan.worker_bytes, 1)
+    return (
+        f"Warning: workers: expected at most {gigabytes(plan.machine_bytes)} of memory in all, got {plan.workers} "
+        f"workers of about {gigabytes(plan.worker_bytes)}. Use --workers {fit}, or smaller batches or images."
     )

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from medtransfer.core.errors import StoreError
+
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
@@ -37,6 +39,26 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write ``content`` to ``path`` so that no reader ever sees a part of it."""
     with atomic_writer(path) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def cache_faults(what: str, folder: Path) -> Iterator[None]:
+    """Turn what keeps a cache from being written inside the block, such as a full disk, into its message.
+
+    Args:
+        what: Name of the cache.
+        folder: Where it lies.
+
+    Raises:
+        StoreError: If the system refused a read or a write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{what}: expected a writable folder with room at {folder}, "
+            f"got {error.strerror!r}. Free space or choose another cache folder."
+        ) from error
 
 
 def fsync_folder(folder: Path) -> None:

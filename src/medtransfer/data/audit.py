@@ -51,7 +51,7 @@ def audit_cases(
         cases: Table to check.
         expected: Official counts, where there are any.
         cache_folder: Root of the caches; None to remember nothing.
-        workers: Processes that decode when there are 500 cases or more.
+        workers: Processes that decode when there are 256 cases or more.
         progress: Told how far the decoding is.
 
     Returns:

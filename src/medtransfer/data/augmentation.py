@@ -12,8 +12,16 @@ import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError, UsageError
 from medtransfer.core.seeds import generator
-from medtransfer.data.distortions import Distortion, Field, draw_field
-from medtransfer.data.looks import LOOK_DRAWS, PLAIN_LOOKS, Looks, change_looks
+from medtransfer.data.distortions import Bend, Distortion, Field, draw_bend
+from medtransfer.data.looks import (
+    LOOK_DRAWS,
+    PLAIN_LOOKS,
+    Looks,
+    change_looks,
+    change_tones,
+    straight_tables,
+    tone_tables,
+)
 from medtransfer.data.uniform_draws import uniform_draws
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -100,6 +108,54 @@ STUDY_A_SEGMENTATION = Augmentation(
 """Views of their segmentation recipes; ranges of tones and gamma are the usual ones, for none is published."""
 
 
+@dataclass(frozen=True)
+class ViewDraws:
+    """All that was drawn for the views of a batch: what computes them, here or on a device, adds no chance."""
+
+    size: int
+    """Side of the views in pixels."""
+    maps: FloatArray
+    """(B, 2, 3) affine maps from pixels of the views to pixels of the images."""
+    bends: tuple[Bend | None, ...]
+    """Each case's curved distortion."""
+    tables: UInt8Array | None
+    """(B, 256) tone curves; None where tones stay."""
+    looks: FloatArray | None
+    """(B, ``LOOK_DRAWS``) uniform draws for colours and sharpness; None where these stay."""
+
+
+def draw_views(
+    case_numbers: npt.NDArray[np.integer],
+    *,
+    side: int,
+    size: int,
+    augmentation: Augmentation,
+    seed: int,
+    epoch: int,
+) -> ViewDraws:
+    """Draw each case's random view; the same whatever the batch it is in.
+
+    Args:
+        case_numbers: (B,) row numbers in the case table.
+        side: S, side of the cached images in pixels.
+        size: Side of the views in pixels, at most S.
+        augmentation: The ranges.
+        seed: The trial's seed.
+        epoch: Number of the epoch, from 0.
+    """
+    numbers = uniform_draws(seed, epoch, case_numbers, _DRAWS + 1 + LOOK_DRAWS)
+    maps = view_maps(numbers, augmentation, side=side, size=size)
+    bends = _draw_bends(augmentation.distortion, case_numbers, size, (seed, epoch))
+    tones = {"brightness": augmentation.brightness, "contrast": augmentation.contrast}
+    if augmentation.looks.changes_more_than_tones:
+        drawn = numbers[:, _DRAWS + 1 :]
+        return ViewDraws(size, maps, bends, tone_tables(drawn, augmentation.looks, **tones), drawn)
+    tables = None
+    if augmentation.changes_tones:
+        tables = straight_tables(numbers[:, 6:7], numbers[:, 7:8], **tones)
+    return ViewDraws(size, maps, bends, tables, None)
+
+
 def augment_batch(
     images: UInt8Array,
     masks: UInt8Array | None,
@@ -132,24 +188,18 @@ def augment_batch(
         ShapeError: If the arrays disagree or ``size`` exceeds S.
     """
     _require_shapes(images, masks, case_numbers, size)
-    numbers = uniform_draws(seed, epoch, case_numbers, _DRAWS + 1 + LOOK_DRAWS)
-    maps = view_maps(numbers, augmentation, side=images.shape[1], size=size)
-    fields = _fields(augmentation.distortion, case_numbers, size, (seed, epoch))
-    views = _warp(images, maps, fields, size, cv2.INTER_LINEAR)
-    if augmentation.looks.changes_more_than_tones:
-        drawn = numbers[:, _DRAWS + 1 :]
-        change_looks(
-            views,
-            drawn,
-            augmentation.looks,
-            brightness=augmentation.brightness,
-            contrast=augmentation.contrast,
-        )
-    elif augmentation.changes_tones:
-        _change_tones(views, numbers[:, 6:8], augmentation)
+    draws = draw_views(
+        case_numbers, side=images.shape[1], size=size, augmentation=augmentation, seed=seed, epoch=epoch
+    )
+    fields = [None if bend is None else bend.field() for bend in draws.bends]
+    views = _warp(images, draws.maps, fields, size, cv2.INTER_LINEAR)
+    if draws.tables is not None:
+        change_tones(views, draws.tables)
+    if draws.looks is not None:
+        change_looks(views, draws.looks, augmentation.looks)
     if masks is None:
         return views, None
-    return views, _warp(masks[..., None], maps, fields, size, cv2.INTER_NEAREST)[..., 0]
+    return views, _warp(masks[..., None], draws.maps, fields, size, cv2.INTER_NEAREST)[..., 0]
 
 
 def view_maps(numbers: FloatArray, augmentation: Augmentation, *, side: int, size: int) -> FloatArray:
@@ -211,35 +261,26 @@ def _warp(
     return views
 
 
-def _fields(
+def _draw_bends(
     distortion: Distortion | None,
     case_numbers: npt.NDArray[np.integer],
     size: int,
     moment: tuple[int, int],
-) -> list[Field | None]:
-    """Return each case's field of distortion, drawn from its own generator."""
+) -> tuple[Bend | None, ...]:
+    """Return each case's distortion, drawn from its own generator."""
     if distortion is None:
-        return [None] * len(case_numbers)
+        return (None,) * len(case_numbers)
     seed, epoch = moment
-    return [
-        draw_field(distortion, generator("distortion", seed, epoch, int(number)), size)
+    return tuple(
+        draw_bend(distortion, generator("distortion", seed, epoch, int(number)), size)
         for number in case_numbers
-    ]
+    )
 
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _as_json(part) for name, part in value.items()}
     return list(value) if isinstance(value, tuple) else value
-
-
-def _change_tones(views: UInt8Array, numbers: FloatArray, augmentation: Augmentation) -> None:
-    """Apply each case's straight tone curve in place, through a table of its 256 values."""
-    shift = 255 * augmentation.brightness * (2 * numbers[:, :1] - 1)
-    slope = 1 + augmentation.contrast * (2 * numbers[:, 1:] - 1)
-    tables = np.rint((np.arange(256) - 127.5) * slope + 127.5 + shift).clip(0, 255).astype(np.uint8)
-    for view, table in zip(views, tables, strict=True):
-        view[...] = cv2.LUT(view, table).reshape(view.shape)
 
 
 def _require_shapes(

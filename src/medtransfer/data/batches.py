@@ -91,14 +91,27 @@ def training_batches(
     Raises:
         ShapeError: If the targets or the indices do not fit the cache.
     """
-    rows = _checked_rows(cache, targets, indices, batch_size)
-    shuffled = generator("order", seed, epoch).permutation(rows)
-    for part in split_rows(shuffled, batch_size, merge_single=True):
+    for part in training_order(cache, targets, indices, batch_size=batch_size, seed=seed, epoch=epoch):
         masks = None if cache.masks is None else cache.masks[part]
         images, moved = augment_batch(
             cache.images[part], masks, part, size=size, augmentation=augmentation, seed=seed, epoch=epoch
         )
         yield Batch(images, moved if targets is None else targets[part], part)
+
+
+def training_order(
+    cache: DecodedCache,
+    targets: npt.NDArray[Any] | None,
+    indices: IndexArray,
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+) -> list[IndexArray]:
+    """Return the rows of an epoch's batches; Args and Raises as for :func:`training_batches`."""
+    rows = _checked_rows(cache, targets, indices, batch_size)
+    shuffled = generator("order", seed, epoch).permutation(rows)
+    return split_rows(shuffled, batch_size, merge_single=True)
 
 
 def evaluation_batches(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,16 +43,35 @@ def read_cache_files(folder: Path) -> CacheFiles | None:
     again when a file's modification time or inode has changed.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        declared = manifest["files"]
-        if manifest["key"] != folder.name or IMAGES not in declared:
-            return None
+        declared = _declared_files(folder)
         if not all(is_as_declared(folder / name, found) for name, found in declared.items()):
             return None
         masks = _map(folder / MASKS) if MASKS in declared else None
         return CacheFiles(images=_map(folder / IMAGES), masks=masks)
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return None
+
+
+def is_declared_whole(folder: Path) -> bool:
+    """Return whether a manifest and all its files are there with the declared sizes; reads no content."""
+    try:
+        declared = _declared_files(folder)
+        return all((folder / name).stat().st_size == found["size"] for name, found in declared.items())
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _declared_files(folder: Path) -> dict[str, Any]:
+    """Return what a manifest says of its files.
+
+    Raises:
+        ValueError: If it is damaged, or another cache's.
+    """
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    declared: dict[str, Any] = manifest["files"]
+    if manifest["key"] != folder.name or IMAGES not in declared:
+        raise ValueError(f"{folder}: expected the manifest of this cache")
+    return declared
 
 
 def _map(path: Path) -> UInt8Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -123,14 +123,18 @@ class CaseTable:
         """Return whether a multi-label task leaves labels of some cases open."""
         return self.kind is TaskKind.MULTI_LABEL and bool(np.isnan(self.labels()).any())
 
-    def content_hash(self) -> str:
+    def content_hash(self, digest: Callable[[str], str] | None = None) -> str:
         """Return a hash of everything a result can depend on: ids, splits, labels and file contents.
 
         Columns outside the contract do not enter it; an empty ``field_of_view`` counts as none.
+
+        Args:
+            digest: From a locator to its content hash, where they are known; the source is asked if None.
         """
+        known = self.source.content_hash if digest is None else digest
         columns = [*self._required(), *sorted({"field_of_view", "volume_id"} & set(self.frame.columns))]
         rows = [
-            {name: self._content(name, value) for name, value in zip(columns, row, strict=True)}
+            {name: _content(name, value, known) for name, value in zip(columns, row, strict=True)}
             for row in self.frame[columns].itertuples(index=False, name=None)
         ]
         facts = {"kind": self.kind.value, "classes": self.classes, "rows": rows}
@@ -139,17 +143,6 @@ class CaseTable:
     def with_frame(self, frame: pd.DataFrame) -> CaseTable:
         """Return a copy with other rows."""
         return replace(self, frame=frame.reset_index(drop=True))
-
-    def _content(self, column: str, value: Any) -> Any:
-        """Return a cell as a JSON value; the digest of what it points at where it is a locator."""
-        if column == "mask":
-            return [self.source.content_hash(str(part)) for part in value]
-        if column == "image":
-            return self.source.content_hash(str(value))
-        if column == "field_of_view":
-            return self.source.content_hash(value) if isinstance(value, str) and value else None
-        plain = value.item() if isinstance(value, np.generic) else value
-        return None if isinstance(plain, float) and np.isnan(plain) else plain
 
     def _scoring(self) -> dict[str, Any]:
         """Return what else decides training and scores; nothing for most tables."""
@@ -182,3 +175,15 @@ class CaseTable:
         else:
             labels = ["label"]
         return ["case_id", "patient_id", "split", "image", *labels]
+
+
+def _content(column: str, value: Any, digest: Callable[[str], str]) -> Any:
+    """Return a cell as a JSON value; the digest of what it points at where it is a locator."""
+    if column == "mask":
+        return [digest(str(part)) for part in value]
+    if column == "image":
+        return digest(str(value))
+    if column == "field_of_view":
+        return digest(value) if isinstance(value, str) and value else None
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and np.isnan(plain) else plain

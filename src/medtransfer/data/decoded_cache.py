@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
 import numpy as np
 import numpy.typing as npt
 
-from medtransfer.core.atomic import fsync_folder
-from medtransfer.core.errors import BadImageError, DataError, StoreError
-from medtransfer.core.fingerprints import hash_json
+from medtransfer.core.errors import DataError, StoreError
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.core.task_kind import TaskKind
-from medtransfer.data.cache_files import CacheFiles, read_cache_files, write_manifest
+from medtransfer.data.cache_building import CachePlan, build_caches, cache_folders
+from medtransfer.data.cache_files import is_declared_whole, read_cache_files
+from medtransfer.data.case_digests import CaseDigests, case_digests
 from medtransfer.data.case_table import CaseTable
-from medtransfer.data.decoding import CasePixels, decode_cases, refuse_bad_images
+from medtransfer.data.decoding import refuse_bad_images
 
 UInt8Array = npt.NDArray[np.uint8]
-
-REVISION = 1
-"""Raised whenever the same files would be decoded or resized to other bytes."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +63,12 @@ def open_decoded_cache(
 ) -> DecodedCache:
     """Return the decoded pixels of all cases, building them first where they are not on disk yet.
 
-    The cache lies in a folder named by the hash of the files' contents. It is built beside its final
-    place and renamed when whole, so a killed builder leaves nothing that could be mistaken for a cache.
-    Sizes and hashes are verified when a process opens it for the first time; a damaged one is rebuilt.
+    Sizes and hashes are verified when a process opens a cache for the first time; a damaged one is rebuilt.
 
     Args:
         cases: The case table; only its images and masks matter, not its labels or splits.
         side: Side length S in pixels, at least 1.
-        cache_folder: Root of all caches; ours go below ``decoded/``.
+        cache_folder: Root of all caches.
         workers: Most processes to decode with; few cases are always decoded in this one.
         progress: Told about the decoded cases.
 
@@ -88,76 +80,28 @@ def open_decoded_cache(
         raise DataError(
             f"decoded cache: expected a side and a case count of at least 1, got {side} and {len(cases)}."
         )
-    pixels = _case_pixels(cases)
-    key = _cache_key(cases, pixels, side)
-    folder = cache_folder / "decoded" / key
+    digests = case_digests(cases)
+    folders = cache_folders(cases, digests, [side], cache_folder)
+    folder = folders[side]
     files = read_cache_files(folder)
     if files is None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder.with_suffix(".lock")):
-            files = read_cache_files(folder)
-            if files is None:
-
-                def build(part: Path) -> None:
-                    decode_cases(cases.source, pixels, side, part, workers=workers, progress=progress)
-                    _refuse_changed_sources(cases, pixels, side, key)
-                    write_manifest(part, key)
-
-                files = _replace(folder, build)
-    return DecodedCache(files.images, files.masks, key)
-
-
-def _case_pixels(cases: CaseTable) -> list[CasePixels]:
-    images = cases.frame["image"].astype(str)
-    if cases.kind is not TaskKind.SEGMENTATION:
-        return [CasePixels(image) for image in images]
-    return [CasePixels(image, tuple(parts)) for image, parts in zip(images, cases.frame["mask"], strict=True)]
-
-
-def _replace(folder: Path, build: Callable[[Path], None]) -> CacheFiles:
-    """Build a cache in a temporary sibling and put it in place of ``folder``; the lock must be held."""
-    for abandoned in folder.parent.glob(f".{folder.name}.*.part"):
-        shutil.rmtree(abandoned, ignore_errors=True)
-    try:
-        part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-        try:
-            build(part)
-            if folder.exists():
-                shutil.rmtree(folder)
-            part.rename(folder)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
-        fsync_folder(folder.parent)
-    except OSError as error:
-        raise StoreError(
-            f"decoded cache: expected a writable folder with room at {folder.parent}, "
-            f"got {error.strerror!r}. Free space or choose another cache folder."
-        ) from error
-    files = read_cache_files(folder)
+        plan = CachePlan(cases, folders, digests)
+        refuse_bad_images(build_caches(plan, workers=workers, progress=progress))
+        files = read_cache_files(folder)
     if files is None:
         raise StoreError(
-            f"decoded cache: expected {folder} to read back as written, got other bytes. Check the disk."
+            f"decoded cache: expected {folder} to stay, got none. Do not clean the cache meanwhile."
         )
-    return files
+    return DecodedCache(files.images, files.masks, folder.name)
 
 
-def _cache_key(cases: CaseTable, pixels: list[CasePixels], side: int) -> str:
-    """Return the hash of the contents of all images and masks, the side and our revision."""
-    hashes: list[tuple[str, ...]] = []
-    bad: list[str] = []
-    for case in pixels:
-        try:
-            hashes.append(tuple(cases.source.content_hash(part) for part in (case.image, *case.masks)))
-        except BadImageError as error:
-            bad.append(str(error))
-    refuse_bad_images(bad)
-    return hash_json({"revision": REVISION, "side": side, "contents": hashes})
+def missing_sides(
+    cases: CaseTable, digests: CaseDigests, sides: Collection[int], cache_folder: Path
+) -> frozenset[int]:
+    """Return the sides of which there is no cache, by manifests and sizes; contents are not verified.
 
-
-def _refuse_changed_sources(cases: CaseTable, pixels: list[CasePixels], side: int, key: str) -> None:
-    if _cache_key(cases, pixels, side) != key:
-        raise DataError(
-            "decoded cache: expected images that stay as they are while they are read, got changed files. "
-            "Run again."
-        )
+    Raises:
+        DataError: If files cannot be read; all are named.
+    """
+    folders = cache_folders(cases, digests, sides, cache_folder)
+    return frozenset(side for side, folder in folders.items() if not is_declared_whole(folder))

@@ -1,30 +1,21 @@
-"""Decoding of many cases into the arrays of a cache, in this process or in several."""
+"""One case from its files to arrays: read once, then resized to whatever sides are wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from medtransfer.core.errors import BadImageError, DataError
-from medtransfer.core.progress import Progress
-from medtransfer.data.cache_files import IMAGES, MASKS
+from medtransfer.data.case_table import CaseTable
 from medtransfer.data.image_source import ImageSource
-from medtransfer.data.locators import volume_of
-from medtransfer.data.worker_pool import parts_of, worker_pool
 
 UInt8Array = npt.NDArray[np.uint8]
 
-_GREY = "grey.part"
-_COLOUR = "colour.part"
-_CASES_PER_JOB = 32
-_FEWEST_FOR_WORKERS = 256
 _MOST_NAMED = 100
 
 
@@ -36,66 +27,43 @@ class CasePixels:
     """Locator of the image."""
     masks: tuple[str, ...] = ()
     """Locators whose union is the mask; empty where there is none."""
+    field_of_view: str | None = None
+    """Locator of the mask of what is looked at; None where there is none."""
+
+    @property
+    def locators(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.image, *self.masks, *((self.field_of_view,) if self.field_of_view else ()))
 
 
 @dataclass(frozen=True)
-class _Slots:
-    """The arrays being filled: a grey and a colour one, of which each image takes exactly one slot.
+class DecodedCase:
+    """What came of the locators of one case; an error in place of what cannot be read."""
 
-    Whether a table has any colour is known only when all is decoded. Both files are sparse, so the slots
-    that stay empty take no room.
-    """
-
-    source: ImageSource
-    folder: Path
-    count: int
-    side: int
-
-    def create(self, *, with_masks: bool) -> None:
-        shape = (self.count, self.side, self.side)
-        _create_array(self.folder / _GREY, (*shape, 1))
-        _create_array(self.folder / _COLOUR, (*shape, 3))
-        if with_masks:
-            _create_array(self.folder / MASKS, shape)
-
-    def fill(self, row: int, case: CasePixels) -> bool:
-        """Decode one case into its slots and return whether its image has colour."""
-        image = resize_image(self.source.read_image(case.image), self.side)
-        has_colour = image.ndim == 3
-        _write_slot(self.folder / (_COLOUR if has_colour else _GREY), row, self.count, image)
-        if case.masks:
-            parts = [resize_mask(self.source.read_mask(part), self.side) for part in case.masks]
-            _write_slot(self.folder / MASKS, row, self.count, np.maximum.reduce(parts))
-        return has_colour
+    image: UInt8Array | BadImageError
+    """(H, W) or (H, W, 3)."""
+    masks: tuple[UInt8Array | BadImageError, ...] = ()
+    """(H, W) each."""
+    field_of_view: UInt8Array | BadImageError | None = None
+    """(H, W)."""
 
 
-def decode_cases(
-    source: ImageSource,
-    cases: Sequence[CasePixels],
-    side: int,
-    folder: Path,
-    *,
-    workers: int,
-    progress: Progress,
-) -> None:
-    """Write the images of all cases, and the masks where there are any, as arrays into ``folder``.
+def case_pixels(cases: CaseTable) -> list[CasePixels]:
+    """Return where the pixels of every case come from, in row order."""
+    frame, nowhere = cases.frame, [None] * len(cases)
+    masks = frame["mask"] if "mask" in frame.columns else nowhere
+    views = frame["field_of_view"] if "field_of_view" in frame.columns else nowhere
+    return [_case_pixels(*parts) for parts in zip(frame["image"], masks, views, strict=True)]
 
-    Raises:
-        DataError: If any image or mask cannot be read, naming all of them.
-        OSError: If the arrays cannot be written.
-    """
-    slots = _Slots(source, folder, len(cases), side)
-    slots.create(with_masks=any(case.masks for case in cases))
-    has_colour = np.zeros(len(cases), dtype=bool)
-    bad: list[tuple[int, str]] = []
-    done = 0
-    for rows, coloured, faults in _outcomes(slots, cases, workers):
-        has_colour[rows] = coloured
-        bad += faults
-        done += len(rows)
-        progress("decoding images", done, len(cases))
-    refuse_bad_images([message for _, message in sorted(bad)])
-    _settle_channels(folder, has_colour)
+
+def decode_case(source: ImageSource, case: CasePixels) -> DecodedCase:
+    """Read everything a case points at, each file once; only one case is held in memory at a time."""
+    view = case.field_of_view
+    return DecodedCase(
+        _image(source, case.image),
+        tuple(_mask(source, part) for part in case.masks),
+        None if view is None else _mask(source, view),
+    )
 
 
 def refuse_bad_images(messages: Sequence[str]) -> None:
@@ -146,65 +114,23 @@ def _resize(image: UInt8Array, width_height: tuple[int, int], interpolation: int
     return np.asarray(cv2.resize(image, width_height, interpolation=interpolation), dtype=np.uint8)
 
 
-_Outcome = tuple[list[int], list[bool], list[tuple[int, str]]]
+def _case_pixels(image: Any, masks: Any, view: Any) -> CasePixels:
+    return CasePixels(
+        image=str(image),
+        masks=() if masks is None else tuple(str(part) for part in masks),
+        field_of_view=str(view) if isinstance(view, str) and view else None,
+    )
 
 
-def _outcomes(slots: _Slots, cases: Sequence[CasePixels], workers: int) -> Iterator[_Outcome]:
-    jobs = parts_of(list(enumerate(cases)), lambda item: volume_of(item[1].image), _CASES_PER_JOB)
-    if workers <= 1 or len(cases) < _FEWEST_FOR_WORKERS:
-        yield from (_fill_slots(slots, job) for job in jobs)
-        return
-    pool = worker_pool(min(workers, len(jobs)))
+def _image(source: ImageSource, locator: str) -> UInt8Array | BadImageError:
     try:
-        for future in as_completed([pool.submit(_fill_slots_in_worker, slots, job) for job in jobs]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise DataError(
-            "decoding: expected all worker processes to finish, got one that died. "
-            "Check the memory, or use 1 worker."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+        return source.read_image(locator)
+    except BadImageError as error:
+        return error
 
 
-def _fill_slots(slots: _Slots, job: list[tuple[int, CasePixels]]) -> _Outcome:
-    rows, coloured, bad = [row for row, _ in job], [], []
-    for row, case in job:
-        try:
-            coloured.append(slots.fill(row, case))
-        except BadImageError as error:
-            coloured.append(False)
-            bad.append((row, str(error)))
-    return rows, coloured, bad
-
-
-def _fill_slots_in_worker(slots: _Slots, job: list[tuple[int, CasePixels]]) -> _Outcome:
-    cv2.setNumThreads(1)  # one worker per core; threads on top would only wait for each other
-    return _fill_slots(slots, job)
-
-
-def _settle_channels(folder: Path, has_colour: npt.NDArray[np.bool_]) -> None:
-    """Keep the grey array when no image has colour, else copy the grey images into the colour one."""
-    if has_colour.any():
-        grey = np.load(folder / _GREY, mmap_mode="r", allow_pickle=False)
-        for row in np.flatnonzero(~has_colour):
-            _write_slot(folder / _COLOUR, int(row), len(has_colour), np.repeat(grey[row], 3, axis=-1))
-        del grey
-    kept, dropped = (_COLOUR, _GREY) if has_colour.any() else (_GREY, _COLOUR)
-    (folder / dropped).unlink()
-    (folder / kept).rename(folder / IMAGES)
-
-
-def _create_array(path: Path, shape: tuple[int, ...]) -> None:
-    with path.open("wb") as stream:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(stream, header)
-        stream.truncate(stream.tell() + int(np.prod(shape)))
-
-
-def _write_slot(path: Path, row: int, count: int, pixels: UInt8Array) -> None:
-    """Write one case's slot; by a plain write, because a full disk kills a process that writes to a map."""
-    with path.open("r+b") as stream:
-        header = path.stat().st_size - count * pixels.size
-        stream.seek(header + row * pixels.size)
-        stream.write(np.ascontiguousarray(pixels).data)
+def _mask(source: ImageSource, locator: str) -> UInt8Array | BadImageError:
+    try:
+        return source.read_mask(locator)
+    except BadImageError as error:
+        return error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -54,12 +53,103 @@ class Distortion:
             )
 
 
-Kind = Literal["elastic", "grid", "optical"]
-KINDS: tuple[Kind, ...] = ("elastic", "grid", "optical")
+KINDS = ("elastic", "grid", "optical")
 
 
-def draw_field(distortion: Distortion, random: np.random.Generator, size: int) -> Field | None:
-    """Return one case's field of places, or None when it is drawn without a distortion.
+@dataclass(frozen=True)
+class ElasticBend:
+    """Noise to be smoothed, and a small affine change.
+
+    Reference:
+        Simard et al., "Best Practices for Convolutional Neural Networks Applied to Visual Document
+        Analysis", ICDAR 2003.
+    """
+
+    noise: Field
+    """(size, size, 2), uniform in [-1, 1)."""
+    matrix: npt.NDArray[np.float32]
+    """(2, 3), the affine change of places."""
+    sigma: float
+    """Standard deviation of the smoothing in pixels."""
+    factor: float
+    """What the smoothed noise is multiplied by."""
+
+    @classmethod
+    def draw(cls, distortion: Distortion, random: np.random.Generator, size: int) -> ElasticBend:
+        """Return a drawn one for views of ``size`` pixels."""
+        scale = size / REFERENCE_SIZE
+        noise = random.uniform(-1, 1, (size, size, 2)).astype(np.float32)
+        third = size / 3
+        corners = np.array([[third, third], [2 * third, third], [third, 2 * third]], dtype=np.float32)
+        reach = distortion.elastic_affine * scale
+        moved = corners + random.uniform(-reach, reach, (3, 2)).astype(np.float32)
+        matrix = np.asarray(cv2.getAffineTransform(corners, moved), dtype=np.float32)
+        # Smoothing over twice the pixels halves the noise, so this factor keeps displacements in proportion.
+        return cls(noise, matrix, distortion.elastic_sigma * scale, distortion.elastic_alpha * scale**2)
+
+    def field(self) -> Field:
+        """Return the places."""
+        smooth = cv2.GaussianBlur(self.noise, (0, 0), self.sigma, borderType=cv2.BORDER_REFLECT_101)
+        straight = _places(len(self.noise)) @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return np.asarray(straight + self.factor * smooth, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class GridBend:
+    """Columns and rows of a grid, stretched and shrunk."""
+
+    columns: npt.NDArray[np.float64]
+    """(size,) place of every column."""
+    rows: npt.NDArray[np.float64]
+    """(size,) place of every row."""
+
+    @classmethod
+    def draw(cls, distortion: Distortion, random: np.random.Generator, size: int) -> GridBend:
+        """Return a drawn one for views of ``size`` pixels."""
+        columns, rows = (_stretched(distortion, random, size) for _ in range(2))
+        return cls(columns, rows)
+
+    def field(self) -> Field:
+        """Return the places."""
+        columns, rows = np.meshgrid(self.columns, self.rows)
+        return np.stack([columns, rows], axis=2).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class OpticalBend:
+    """A lens with equal second and fourth order coefficients."""
+
+    size: int
+    """Side of the views in pixels, which is also the focal length."""
+    strength: float
+    """Both coefficients."""
+    centre: tuple[float, float]
+    """Column and row of the lens's centre."""
+
+    @classmethod
+    def draw(cls, distortion: Distortion, random: np.random.Generator, size: int) -> OpticalBend:
+        """Return a drawn one for views of ``size`` pixels."""
+        strength = random.uniform(-distortion.optical_limit, distortion.optical_limit)
+        shift = random.uniform(-distortion.optical_shift, distortion.optical_shift, 2)
+        return cls(size, strength, (size / 2 + shift[0], size / 2 + shift[1]))
+
+    def field(self) -> Field:
+        """Return the places."""
+        size, (column, row) = self.size, self.centre
+        camera = np.array([[size, 0, column], [0, size, row], [0, 0, 1]])
+        lens = np.array([self.strength, self.strength, 0.0, 0.0, 0.0])
+        columns, rows = cv2.initUndistortRectifyMap(
+            camera, lens, np.eye(3), camera, (size, size), cv2.CV_32FC1
+        )
+        return np.stack([columns, rows], axis=2)
+
+
+Bend = ElasticBend | GridBend | OpticalBend
+"""What was drawn for one case; its field is computed where the view is."""
+
+
+def draw_bend(distortion: Distortion, random: np.random.Generator, size: int) -> Bend | None:
+    """Return one case's distortion, or None when it is drawn without.
 
     Args:
         distortion: Ranges and probability.
@@ -70,48 +160,8 @@ def draw_field(distortion: Distortion, random: np.random.Generator, size: int) -
         return None
     kind = KINDS[int(random.integers(len(KINDS)))]
     if kind == "elastic":
-        return elastic_field(distortion, random, size)
-    return grid_field(distortion, random, size) if kind == "grid" else optical_field(distortion, random, size)
-
-
-def elastic_field(distortion: Distortion, random: np.random.Generator, size: int) -> Field:
-    """Return smoothed noise and a small affine change.
-
-    Reference:
-        Simard et al., "Best Practices for Convolutional Neural Networks Applied to Visual Document
-        Analysis", ICDAR 2003.
-    """
-    scale = size / REFERENCE_SIZE
-    noise = random.uniform(-1, 1, (size, size, 2)).astype(np.float32)
-    smooth = cv2.GaussianBlur(
-        noise, (0, 0), distortion.elastic_sigma * scale, borderType=cv2.BORDER_REFLECT_101
-    )
-    third = size / 3
-    corners = np.array([[third, third], [2 * third, third], [third, 2 * third]], dtype=np.float32)
-    reach = distortion.elastic_affine * scale
-    moved = corners + random.uniform(-reach, reach, (3, 2)).astype(np.float32)
-    matrix = np.asarray(cv2.getAffineTransform(corners, moved), dtype=np.float32)
-    places = _places(size)
-    straight = places @ matrix[:, :2].T + matrix[:, 2]
-    # Smoothing over twice the pixels halves the noise, so this factor keeps displacements in proportion.
-    return np.asarray(straight + distortion.elastic_alpha * scale**2 * smooth, dtype=np.float32)
-
-
-def grid_field(distortion: Distortion, random: np.random.Generator, size: int) -> Field:
-    """Return a field that stretches and shrinks the columns and the rows of a grid."""
-    along = [_stretched(distortion, random, size) for _ in range(2)]
-    columns, rows = np.meshgrid(along[0], along[1])
-    return np.stack([columns, rows], axis=2).astype(np.float32)
-
-
-def optical_field(distortion: Distortion, random: np.random.Generator, size: int) -> Field:
-    """Return the field of a lens with equal second and fourth order coefficients."""
-    strength = random.uniform(-distortion.optical_limit, distortion.optical_limit)
-    shift = random.uniform(-distortion.optical_shift, distortion.optical_shift, 2)
-    camera = np.array([[size, 0, size / 2 + shift[0]], [0, size, size / 2 + shift[1]], [0, 0, 1]])
-    lens = np.array([strength, strength, 0.0, 0.0, 0.0])
-    columns, rows = cv2.initUndistortRectifyMap(camera, lens, np.eye(3), camera, (size, size), cv2.CV_32FC1)
-    return np.stack([columns, rows], axis=2)
+        return ElasticBend.draw(distortion, random, size)
+    return (GridBend if kind == "grid" else OpticalBend).draw(distortion, random, size)
 
 
 def _stretched(distortion: Distortion, random: np.random.Generator, size: int) -> npt.NDArray[np.float64]:

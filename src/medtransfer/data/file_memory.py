@@ -7,22 +7,47 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from medtransfer.core.errors import BadImageError, DataError
 from medtransfer.core.locations import cache_folder
+from medtransfer.data.inside_root import real_path
 
 _Stamp = tuple[int, int, int, int]
 _Folder = dict[str, tuple[_Stamp, str]]
+_Row = tuple[object, ...]
 
 _SETTLED_NS: Final = 2_000_000_000
 _TIMEOUT_S: Final = 60.0
 _MOST_IN_MEMORY: Final = 200_000
+_MOST_WAITING: Final = 1000
+_LONGEST_WAIT_S: Final = 2.0
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS facts (kind TEXT, folder TEXT, name TEXT, size INTEGER, mtime_ns INTEGER, "
     "ctime_ns INTEGER, inode INTEGER, value TEXT, PRIMARY KEY (kind, folder, name)) WITHOUT ROWID"
 )
+
+
+@dataclass
+class _Waiting:
+    """Facts that were found and not written yet."""
+
+    rows: list[_Row] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+
+    def is_due(self) -> bool:
+        return len(self.rows) >= _MOST_WAITING or time.monotonic() - self.since > _LONGEST_WAIT_S
+
+    def write(self) -> None:
+        if self.rows:
+            _write(self.rows)
+        self.rows, self.since = [], time.monotonic()
+
+
+_waiting: Final[ContextVar[_Waiting | None]] = ContextVar("waiting facts", default=None)
 
 
 class FileMemory:
@@ -50,7 +75,7 @@ class FileMemory:
             DataError: If the cache folder cannot be used.
         """
         try:
-            path = path.resolve()
+            path = real_path(path)
             before = _stamp(path)
             remembered = self._folder(path.parent).get(path.name)
             if remembered is not None and remembered[0] == before:
@@ -67,12 +92,8 @@ class FileMemory:
             )
         if time.time_ns() - max(after[1], after[2]) > _SETTLED_NS:
             self._folder(path.parent)[path.name] = (after, value)
-            self._write([(self.kind, str(path.parent), path.name, *map(_signed, after), value)])
+            _keep((self.kind, str(path.parent), path.name, *map(_signed, after), value))
         return value
-
-    def _write(self, rows: Sequence[tuple[object, ...]]) -> None:
-        with _database() as connection:
-            connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def _folder(self, folder: Path) -> _Folder:
         key = (_location(), str(folder))
@@ -91,6 +112,40 @@ class FileMemory:
         """Drop the folders met first from memory, not from the database, when there are very many facts."""
         while len(self._known) > 1 and sum(map(len, self._known.values())) > _MOST_IN_MEMORY:
             self._known.pop(next(iter(self._known)))
+
+
+@contextmanager
+def written_together() -> Iterator[None]:
+    """Write the facts found in the block in few transactions; a kill forgets those of the last two seconds.
+
+    Raises:
+        DataError: If the cache folder cannot be used.
+    """
+    waiting = _Waiting()
+    token = _waiting.set(waiting)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+        waiting.write()
+
+
+def _keep(row: _Row) -> None:
+    """Write a fact, now or with the others of a block."""
+    waiting = _waiting.get()
+    if waiting is None:
+        _write([row])
+        return
+    waiting.rows.append(row)
+    if waiting.is_due():
+        waiting.write()
+
+
+def _write(rows: Sequence[_Row]) -> None:
+    with _database() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.execute("COMMIT")
 
 
 def _stamp(path: Path) -> _Stamp:

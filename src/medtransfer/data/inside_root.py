@@ -42,7 +42,7 @@ def checked_inside(root: Path, path: Path, name: str) -> Path:
         BadImageError: If it is outside, or cannot be followed at all.
     """
     try:
-        real, real_root = _followed(path), _real_folder(root)
+        real, real_root = real_path(path), _real_folder(root)
     except (OSError, RuntimeError, ValueError) as error:
         raise BadImageError(f"{name!r}: expected a path, got one that cannot be followed.") from error
     if not real.is_relative_to(real_root):
@@ -53,8 +53,12 @@ def checked_inside(root: Path, path: Path, name: str) -> Path:
     return real
 
 
-def _followed(path: Path) -> Path:
-    """Return the path with all links followed; what a folder leads to is looked up once per process."""
+def real_path(path: Path) -> Path:
+    """Return the path with all links followed; what a folder leads to is looked up once per process.
+
+    Raises:
+        OSError: If a link leads in a circle, among others.
+    """
     if path.name in {"", "..", "."} or "\0" in path.name or path.is_symlink():
         return path.resolve()
     return _real_folder(path.parent) / path.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ FloatArray = npt.NDArray[np.float64]
 
 LOOK_DRAWS = 12
 """Uniform numbers a case needs."""
+_LEVELS = np.arange(256)
 
 
 @dataclass(frozen=True)
@@ -73,44 +75,77 @@ PLAIN_LOOKS = Looks()
 """Nothing but brightness and contrast."""
 
 
-def change_looks(
-    views: UInt8Array, numbers: FloatArray, looks: Looks, *, brightness: float, contrast: float
-) -> None:
-    """Change views in place, in the order tones, colours, grey, blur, sharpness.
+def tone_tables(numbers: FloatArray, looks: Looks, *, brightness: float, contrast: float) -> UInt8Array:
+    """Return each case's tone curve as a table of its 256 values; the identity where tones stay.
+
+    Args:
+        numbers: (B, ``LOOK_DRAWS``) uniform draws.
+        looks: The ranges.
+        brightness: Largest shift of the grey values, as a share of 255.
+        contrast: Largest change of the slope about mid-grey.
+
+    Returns:
+        (B, 256).
+    """
+    tables = straight_tables(numbers[:, 2:3], numbers[:, 3:4], brightness=brightness, contrast=contrast)
+    if looks.gamma is not None:
+        exponents = looks.gamma[0] + (looks.gamma[1] - looks.gamma[0]) * numbers[:, 2:3]
+        curved = _as_bytes(255 * (_LEVELS / 255) ** exponents)
+        tables = np.where(numbers[:, 1:2] < looks.gamma_share, curved, tables)
+    return np.where(numbers[:, :1] >= looks.tone_probability, _LEVELS.astype(np.uint8), tables)
+
+
+def straight_tables(
+    brighter: FloatArray, steeper: FloatArray, *, brightness: float, contrast: float
+) -> UInt8Array:
+    """Return straight tone curves (B, 256) of draws (B, 1) for the shift and for the slope about mid-grey."""
+    slopes = 1 + contrast * (2 * steeper - 1)
+    return _as_bytes((_LEVELS - 127.5) * slopes + 127.5 + 255 * brightness * (2 * brighter - 1))
+
+
+def change_tones(views: UInt8Array, tables: UInt8Array) -> None:
+    """Apply each case's tone curve (B, 256) in place."""
+    for view, table in zip(views, tables, strict=True):
+        view[...] = cv2.LUT(view, table).reshape(view.shape)
+
+
+def change_looks(views: UInt8Array, numbers: FloatArray, looks: Looks) -> None:
+    """Change views whose tones are done in place, in the order colours, grey, blur, sharpness.
 
     Args:
         views: (B, size, size, C), C 1 or 3.
         numbers: (B, ``LOOK_DRAWS``) uniform draws.
         looks: The ranges.
-        brightness: Largest shift of the grey values, as a share of 255.
-        contrast: Largest change of the slope about mid-grey.
     """
     for view, drawn in zip(views, numbers, strict=True):
-        changed = _toned(view, drawn, looks, brightness, contrast)
-        if view.shape[2] == 3:
-            changed = _coloured(changed, drawn, looks)
+        changed = _coloured(view, drawn, looks) if view.shape[2] == 3 else view
         if drawn[8] < looks.blur_probability:
-            sigma = looks.blur_sigma[0] + (looks.blur_sigma[1] - looks.blur_sigma[0]) * drawn[9]
-            blurred = cv2.GaussianBlur(changed, (3, 3), sigma, borderType=cv2.BORDER_REFLECT_101)
+            blurred = cv2.GaussianBlur(
+                changed, (3, 3), blur_sigmas(drawn, looks), borderType=cv2.BORDER_REFLECT_101
+            )
             changed = np.asarray(blurred, dtype=np.uint8)
         if drawn[10] < looks.sharpness_probability:
             changed = _sharpened(changed, looks.sharpness)
         view[...] = changed.reshape(view.shape)
 
 
-def _toned(
-    view: UInt8Array, drawn: FloatArray, looks: Looks, brightness: float, contrast: float
-) -> UInt8Array:
-    if drawn[0] >= looks.tone_probability:
-        return view
-    levels = np.arange(256)
-    if looks.gamma is not None and drawn[1] < looks.gamma_share:
-        exponent = looks.gamma[0] + (looks.gamma[1] - looks.gamma[0]) * drawn[2]
-        table = 255 * (levels / 255) ** exponent
-    else:
-        slope = 1 + contrast * (2 * drawn[3] - 1)
-        table = (levels - 127.5) * slope + 127.5 + 255 * brightness * (2 * drawn[2] - 1)
-    return np.asarray(cv2.LUT(view, np.rint(table).clip(0, 255).astype(np.uint8)), dtype=np.uint8)
+def blur_sigmas(numbers: FloatArray, looks: Looks) -> Any:
+    """Return the standard deviation of the blur of one case's draws, or of (B, ``LOOK_DRAWS``) draws."""
+    return looks.blur_sigma[0] + (looks.blur_sigma[1] - looks.blur_sigma[0]) * numbers[..., 9]
+
+
+def hue_steps(numbers: FloatArray, looks: Looks) -> Any:
+    """Return the turn of the colour circle in 256ths, of one case's draws or of many."""
+    return np.rint(256 * looks.hue * (2 * numbers[..., 5] - 1)).astype(np.int64)
+
+
+def saturation_factors(numbers: FloatArray, looks: Looks) -> Any:
+    """Return the factor of the colours' distance from grey, of one case's draws or of many."""
+    return 1 + looks.saturation * (2 * numbers[..., 6] - 1)
+
+
+def _as_bytes(values: FloatArray) -> UInt8Array:
+    return np.asarray(np.rint(values).clip(0, 255), dtype=np.uint8)
 
 
 def _coloured(view: UInt8Array, drawn: FloatArray, looks: Looks) -> UInt8Array:
@@ -120,10 +155,8 @@ def _coloured(view: UInt8Array, drawn: FloatArray, looks: Looks) -> UInt8Array:
     if drawn[4] >= looks.tone_probability or not (looks.saturation or looks.hue):
         return view
     turned = cv2.cvtColor(view, cv2.COLOR_RGB2HSV_FULL)
-    hue = np.rint(256 * looks.hue * (2 * drawn[5] - 1)).astype(np.int64)
-    turned[..., 0] = ((turned[..., 0].astype(np.int64) + hue) % 256).astype(np.uint8)
-    factor = 1 + looks.saturation * (2 * drawn[6] - 1)
-    turned[..., 1] = np.rint(turned[..., 1] * factor).clip(0, 255).astype(np.uint8)
+    turned[..., 0] = ((turned[..., 0].astype(np.int64) + hue_steps(drawn, looks)) % 256).astype(np.uint8)
+    turned[..., 1] = _as_bytes(turned[..., 1] * saturation_factors(drawn, looks))
     return np.asarray(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB_FULL), dtype=np.uint8)
 
 

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import PIL
 
-from medtransfer.core.atomic import write_atomically
-from medtransfer.core.errors import BadImageError, DataError
+from medtransfer.core.atomic import cache_faults, write_atomically
+from medtransfer.core.errors import BadImageError
 from medtransfer.core.fingerprints import hash_array, hash_json
 from medtransfer.core.progress import Progress
+from medtransfer.data.cache_building import (
+    CachePlan,
+    build_caches,
+    cache_folders,
+    look_and_build_caches,
+)
+from medtransfer.data.case_digests import CaseDigests, case_digests
 from medtransfer.data.case_table import CaseTable
-from medtransfer.data.image_source import ImageSource
-from medtransfer.data.locators import volume_of
-from medtransfer.data.worker_pool import parts_of, worker_pool
+from medtransfer.data.decoding import CasePixels, DecodedCase, UInt8Array, case_pixels
 
 _REVISION: Final = 2
-_FEWEST_FOR_WORKERS: Final = 500
-_CASES_PER_JOB: Final = 32
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,6 @@ class PixelFacts:
     """Whether the channels of the image differ."""
 
 
-@dataclass(frozen=True)
-class _Locators:
-    image: str
-    masks: tuple[str, ...] = ()
-    field_of_view: str | None = None
-
-
 def pixel_facts(
     cases: CaseTable, *, cache_folder: Path | None, workers: int, progress: Progress
 ) -> list[PixelFacts]:
@@ -65,44 +59,67 @@ def pixel_facts(
         cases: Table whose images are read.
         cache_folder: Root of the caches; None to read everything again and remember nothing.
         workers: Processes that decode, where there are enough cases to pay for starting them.
-        progress: Told after each case.
+        progress: Told about the cases seen.
 
     Raises:
-        DataError: If a worker process dies.
+        DataError: If a worker process dies, or files change while they are read.
     """
-    rows = [_locators(row) for row in cases.frame.to_dict("records")]
-    path = _memo_path(cases, rows, cache_folder)
-    facts = _recall(path, len(rows))
-    if facts is not None:
-        progress("checking images", len(rows), len(rows))
+    if cache_folder is not None:
+        digests = case_digests(cases)
+        return facts_and_caches(cases, digests, (), cache_folder, workers=workers, progress=progress)
+    look = _Inspection(cases.source.describe)
+    return look_and_build_caches(CachePlan(cases), look, workers=workers, progress=progress)
+
+
+def facts_and_caches(
+    cases: CaseTable,
+    digests: CaseDigests,
+    sides: Collection[int],
+    cache_folder: Path,
+    *,
+    workers: int,
+    progress: Progress,
+) -> list[PixelFacts]:
+    """Return the facts as :func:`pixel_facts` does, and leave decoded caches of these sides on disk.
+
+    Facts that are not known yet and caches that are missing come out of one pass, in which every image is
+    decoded once. Where an image or a mask cannot be read there is no cache, and the facts say why.
+
+    Args:
+        cases: Table whose images are read.
+        digests: Of all its files.
+        sides: Side lengths in pixels; none to keep no pixels.
+        cache_folder: Root of the caches.
+        workers: Processes that decode, where there are enough cases to pay for starting them.
+        progress: Told about the cases seen.
+
+    Raises:
+        DataError: If a worker process dies, or files change while they are read.
+        StoreError: If the facts or a cache cannot be written, such as on a full disk.
+    """
+    path = _memo_path(cases, digests, cache_folder)
+    facts = _recall(path, len(cases))
+    folders = cache_folders(cases, digests, sides, cache_folder) if sides and not digests.bad else {}
+    plan = CachePlan(cases, folders, digests)
+    if facts is None:
+        look = _Inspection(cases.source.describe)
+        facts = look_and_build_caches(plan, look, workers=workers, progress=progress)
+        if path is not None:
+            with cache_faults("audit", path.parent):
+                write_atomically(path, json.dumps([asdict(entry) for entry in facts]))
         return facts
-    facts = []
-    for entry in _inspect_all(cases.source, rows, workers):
-        facts.append(entry)
-        progress("checking images", len(facts), len(rows))
-    if path is not None:
-        write_atomically(path, json.dumps([asdict(entry) for entry in facts]))
+    progress("checking images", len(cases), len(cases))
+    if not any(entry.bad_image or entry.bad_masks for entry in facts):
+        build_caches(plan, workers=workers, progress=progress)
     return facts
 
 
-def _locators(row: dict[Any, Any]) -> _Locators:
-    region = row.get("field_of_view")
-    return _Locators(
-        image=str(row["image"]),
-        masks=tuple(str(part) for part in row.get("mask", ())),
-        field_of_view=str(region) if isinstance(region, str) and region else None,
-    )
-
-
-def _memo_path(cases: CaseTable, rows: Sequence[_Locators], cache_folder: Path | None) -> Path | None:
+def _memo_path(cases: CaseTable, digests: CaseDigests, cache_folder: Path) -> Path | None:
     """Return where the facts are remembered; nowhere when a file is missing."""
-    if cache_folder is None:
+    if digests.bad:
         return None
-    try:
-        content = cases.content_hash()
-    except BadImageError:
-        return None
-    key = hash_json([_REVISION, PIL.__version__, content, [asdict(row) for row in rows]])
+    rows = [vars(case) for case in case_pixels(cases)]
+    key = hash_json([_REVISION, PIL.__version__, digests.of_table(cases), rows])
     return cache_folder / "audits" / f"{key}.json"
 
 
@@ -122,60 +139,42 @@ def _from_json(entry: dict[str, Any]) -> PixelFacts:
     return PixelFacts(**fields)
 
 
-def _inspect_all(source: ImageSource, rows: Sequence[_Locators], workers: int) -> Iterator[PixelFacts]:
-    if workers <= 1 or len(rows) < _FEWEST_FOR_WORKERS:
-        yield from (_inspect(source, row) for row in rows)
-        return
-    pool = worker_pool(workers)
-    try:
-        jobs = parts_of(rows, lambda row: volume_of(row.image), _CASES_PER_JOB)
-        for found in pool.map(partial(_inspect_part, source), jobs):
-            yield from found
-    except BrokenProcessPool as error:
-        raise DataError(
-            "audit: expected all worker processes to finish, got one that died. "
-            "Check the memory, or use 1 worker."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+@dataclass(frozen=True)
+class _Inspection:
+    """Looks at decoded cases for the audit; picklable where the source is."""
 
+    describe: Callable[[str], str]
+    """What to call a locator in messages."""
 
-def _inspect_part(source: ImageSource, rows: Sequence[_Locators]) -> list[PixelFacts]:
-    return [_inspect(source, row) for row in rows]
+    def __call__(self, case: CasePixels, decoded: DecodedCase) -> PixelFacts:
+        image, bad_image = decoded.image, None
+        size, pixels, constant, colour = None, None, False, False
+        if isinstance(image, BadImageError):
+            bad_image = str(image)
+        else:
+            if image.ndim == 3 and (image == image[..., :1]).all():
+                image = image[..., 0]
+            size, pixels, constant = image.shape[:2], hash_array(image), bool(image.min() == image.max())
+            colour = image.ndim == 3
+        bad_masks, other_sizes, class_ids = self._masks(case, decoded, size)
+        shown = () if size is None else (size[1], size[0])
+        return PixelFacts(pixels, constant, bad_image, bad_masks, other_sizes, class_ids, shown, colour)
 
-
-def _inspect(source: ImageSource, row: _Locators) -> PixelFacts:
-    size, pixels, constant, colour, bad_image = None, None, False, False, None
-    try:
-        image = source.read_image(row.image)
-    except BadImageError as error:
-        bad_image = str(error)
-    else:
-        if image.ndim == 3 and (image == image[..., :1]).all():
-            image = image[..., 0]
-        size, pixels, constant = image.shape[:2], hash_array(image), bool(image.min() == image.max())
-        colour = image.ndim == 3
-    bad_masks, other_sizes, class_ids = _inspect_masks(source, row, size)
-    shown = () if size is None else (size[1], size[0])
-    return PixelFacts(pixels, constant, bad_image, bad_masks, other_sizes, class_ids, shown, colour)
-
-
-def _inspect_masks(
-    source: ImageSource, row: _Locators, size: tuple[int, ...] | None
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
-    bad, other, ids = [], [], set()
-    region = () if row.field_of_view is None else (row.field_of_view,)
-    for number, locator in enumerate((*row.masks, *region)):
-        try:
-            mask = source.read_mask(locator)
-        except BadImageError as error:
-            bad.append(str(error))
-            continue
-        if size is not None and mask.shape != size:
-            other.append(f"{source.describe(locator)} ({_text(mask.shape)}, image {_text(size)})")
-        if number < len(row.masks):
-            ids.update(np.unique(mask).tolist())
-    return tuple(bad), tuple(other), tuple(sorted(ids - {0}))
+    def _masks(
+        self, case: CasePixels, decoded: DecodedCase, size: tuple[int, ...] | None
+    ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
+        bad, other, ids = [], [], set()
+        view = () if decoded.field_of_view is None else (decoded.field_of_view,)
+        masks: tuple[UInt8Array | BadImageError, ...] = (*decoded.masks, *view)
+        for number, (locator, mask) in enumerate(zip(case.locators[1:], masks, strict=True)):
+            if isinstance(mask, BadImageError):
+                bad.append(str(mask))
+                continue
+            if size is not None and mask.shape != size:
+                other.append(f"{self.describe(locator)} ({_text(mask.shape)}, image {_text(size)})")
+            if number < len(case.masks):
+                ids.update(np.unique(mask).tolist())
+        return tuple(bad), tuple(other), tuple(sorted(ids - {0}))
 
 
 def _text(shape: tuple[int, ...]) -> str:

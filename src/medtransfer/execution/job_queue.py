@@ -7,58 +7,85 @@ from collections.abc import Iterable
 
 from medtransfer.execution.jobs import Job
 
-Group = str | int
-"""Affinity of a job; a number of its own for a job without."""
+Group = tuple[str | int, ...]
+"""Affinity of a job, coarsest part first; a number of its own for a job without."""
 
 
 class JobQueue:
-    """Waiting jobs in groups of one affinity; a group belongs to the worker that took its first job.
+    """Waiting jobs in groups within groups; a group belongs to the worker that took its first job.
+
+    A worker first stays in its innermost group, then takes another one of the same outer group, then a fresh
+    outer group. When no group is fresh it helps where most jobs wait, there again beginning with an inner
+    group that nobody has taken.
 
     Args:
         jobs: All jobs; groups are served in the order of their first job.
     """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
-        self._fresh: OrderedDict[Group, deque[Job]] = OrderedDict()
-        self._taken: dict[Group, deque[Job]] = {}
+        self._groups = _Level()
         for number, job in enumerate(jobs):
-            self._fresh.setdefault(number if job.affinity is None else job.affinity, deque()).append(job)
+            self._groups.add(job.affinity or (number,), job)
 
     def __len__(self) -> int:
-        return sum(len(group) for groups in (self._fresh, self._taken) for group in groups.values())
+        return len(self._groups)
 
-    def __bool__(self) -> bool:
-        return bool(self._fresh or self._taken)
-
-    def pop(self, warm: Group | None) -> tuple[Group, Job] | None:
+    def pop(self, warm: Group = ()) -> tuple[Group, Job] | None:
         """Take the best job for a worker.
 
         Args:
-            warm: Group of the worker's last job, if any.
+            warm: Group of the worker's last job; empty for a worker that has had none.
 
         Returns:
             The group that the worker is warm for from now on, and the job; None when nothing waits.
         """
-        group = self._choose(warm)
-        if group is None:
-            return None
-        if group in self._fresh:
-            self._taken[group] = self._fresh.pop(group)
-        waiting = self._taken[group]
-        job = waiting.popleft()
-        if not waiting:
-            del self._taken[group]
-        return group, job
+        return self._groups.pop(warm) if len(self._groups) else None
 
     def give_up(self, group: Group) -> None:
-        """Make a group fresh again because its worker is gone."""
-        if group in self._taken:
-            self._fresh[group] = self._taken.pop(group)
-            self._fresh.move_to_end(group, last=False)
+        """Make a group, and those around it, fresh again because its worker is gone."""
+        self._groups.give_up(group)
 
-    def _choose(self, warm: Group | None) -> Group | None:
-        if warm is not None and warm in self._taken:
-            return warm
+
+class _Level:
+    """The jobs that share the affinity up to here: those without a further part, and groups by the next part."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[Job] = deque()
+        self._fresh: OrderedDict[str | int, _Level] = OrderedDict()
+        self._taken: dict[str | int, _Level] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, affinity: Group, job: Job) -> None:
+        self._count += 1
+        if not affinity:
+            self._jobs.append(job)
+        else:
+            self._fresh.setdefault(affinity[0], _Level()).add(affinity[1:], job)
+
+    def pop(self, warm: Group) -> tuple[Group, Job]:
+        self._count -= 1
+        if self._jobs:
+            return (), self._jobs.popleft()
+        name = self._choose(warm)
+        if name in self._fresh:
+            self._taken[name] = self._fresh.pop(name)
+        rest, job = self._taken[name].pop(warm[1:] if warm[:1] == (name,) else ())
+        if not self._taken[name]:
+            del self._taken[name]
+        return (name, *rest), job
+
+    def give_up(self, group: Group) -> None:
+        if group and group[0] in self._taken:
+            level = self._fresh[group[0]] = self._taken.pop(group[0])
+            self._fresh.move_to_end(group[0], last=False)
+            level.give_up(group[1:])
+
+    def _choose(self, warm: Group) -> str | int:
+        if warm and warm[0] in self._taken:
+            return warm[0]
         if self._fresh:
             return next(iter(self._fresh))
-        return max(self._taken, key=lambda group: len(self._taken[group]), default=None)
+        return max(self._taken, key=lambda name: len(self._taken[name]))

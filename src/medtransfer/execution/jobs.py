@@ -17,8 +17,9 @@ class Job:
     """``package.module:name`` of a function of one argument; it returns one value or yields several."""
     payload: Any = None
     """The argument; picklable."""
-    affinity: str | None = None
-    """Jobs with the same affinity share caches: they go to one worker while no other would stand idle."""
+    affinity: tuple[str, ...] = ()
+    """What the job shares with others, coarsest first, such as task and model: jobs that share more of it go to
+    one worker, one after another, while no other would stand idle."""
     timeout_s: float | None = None
     """Wall-clock seconds after which the worker is killed; None for no limit."""
 

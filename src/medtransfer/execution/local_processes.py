@@ -133,6 +133,5 @@ class LocalProcesses:
 
     def _remove(self, worker: WorkerProcess) -> int | None:
         self._workers.remove(worker)
-        if worker.warm is not None:
-            self._queue.give_up(worker.warm)
+        self._queue.give_up(worker.warm)
         return worker.kill()

@@ -46,7 +46,7 @@ class WorkerProcess:
         theirs.close()
         self.ready = False
         self.job: Job | None = None
-        self.warm: Group | None = None
+        self.warm: Group = ()
         self._deadline = float("inf")
 
     @property

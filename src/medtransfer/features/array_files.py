@@ -13,7 +13,7 @@ import filelock
 import numpy as np
 import numpy.typing as npt
 
-from medtransfer.core.atomic import atomic_writer, write_atomically
+from medtransfer.core.atomic import atomic_writer, cache_faults, write_atomically
 from medtransfer.core.errors import StoreError, UsageError
 from medtransfer.core.verified_files import is_as_declared, size_and_hash
 
@@ -50,7 +50,7 @@ def open_arrays(folder: Path, key: str, make: Callable[[], Arrays]) -> dict[str,
     if found is not None:
         return found
     limit = folder_limit_bytes()
-    try:
+    with cache_faults("features", folder):
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f"{key}.lock"):
             found = _read(folder, key)
@@ -58,11 +58,6 @@ def open_arrays(folder: Path, key: str, make: Callable[[], Arrays]) -> dict[str,
                 _write(folder, key, make())
                 found = _read(folder, key)
         remove_least_recently_used(folder, limit, keep=key)
-    except OSError as error:
-        raise StoreError(
-            f"features: expected a writable folder with room at {folder}, got {error.strerror!r}. "
-            "Free space or choose another cache folder."
-        ) from error
     if found is None:
         raise StoreError(f"features: expected {key}.npy in {folder} to read back as written. Check the disk.")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,9 @@ import torch
 
 from medtransfer.core.errors import TrialError, UsageError
 from medtransfer.core.progress import Progress, no_progress
-from medtransfer.data.batches import evaluation_batches
+from medtransfer.data.batches import Batch, evaluation_batches
 from medtransfer.data.decoded_cache import DecodedCache
+from medtransfer.data.device_copies import DeviceCopies, read_later
 from medtransfer.features.extraction import Engine
 from medtransfer.models.network import Encoder
 
@@ -59,28 +60,40 @@ def extract_embeddings(
     encoder.to(place).to(memory_format=memory_format).eval()
     embeddings = np.empty((len(cache), encoder.embedding_size), dtype=np.float32)
     rows = np.arange(len(cache), dtype=np.int64)
-    embed = _torch_engine(encoder, place, memory_format)
+    batches = evaluation_batches(cache, None, rows, batch_size=batch_size, size=size)
+    parts = _torch_parts(encoder, batches, place, memory_format)
     if engine == "openvino" and len(cache):
         embed = _openvino_engine(encoder, cache, size, place)
-    for batch in evaluation_batches(cache, None, rows, batch_size=batch_size, size=size):
-        embeddings[batch.indices] = embed(batch.images)
-        progress("embedding", int(batch.indices[-1]) + 1, len(cache))
+        parts = ((batch.indices, embed(batch.images)) for batch in batches)
+    for part, features in parts:
+        embeddings[part] = features
+        progress("embedding", int(part[-1]) + 1, len(cache))
     _require_finite(embeddings, encoder.name)
     return embeddings
 
 
-Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+FloatArray = npt.NDArray[np.float32]
+IndexArray = npt.NDArray[np.int64]
+Embed = Callable[[npt.NDArray[np.uint8]], FloatArray]
 """From uint8 images (B, H, W, C) to embeddings (B, F)."""
 
 
-def _torch_engine(encoder: Encoder, place: torch.device, memory_format: torch.memory_format) -> Embed:
-    def embed(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            inputs = torch.from_numpy(images).permute(0, 3, 1, 2)
-            features = encoder(inputs.to(place).contiguous(memory_format=memory_format))
-        return np.asarray(features.float().cpu().numpy(), dtype=np.float32)
+def _torch_parts(
+    encoder: Encoder, batches: Iterator[Batch], place: torch.device, memory_format: torch.memory_format
+) -> Iterator[tuple[IndexArray, FloatArray]]:
+    """Yield rows and embeddings of each batch, read while the device computes the next."""
+    copies = DeviceCopies(place)
 
-    return embed
+    def computed() -> Iterator[tuple[IndexArray, tuple[torch.Tensor]]]:
+        for batch in batches:
+            images = copies.put(batch.images).permute(0, 3, 1, 2)
+            with torch.inference_mode():
+                features = encoder(images.contiguous(memory_format=memory_format)).float()
+            copies.pace()
+            yield batch.indices, (features,)
+
+    for rows, (features,) in read_later(computed(), place):
+        yield rows, np.asarray(features.numpy(), dtype=np.float32)
 
 
 def _openvino_engine(encoder: Encoder, cache: DecodedCache, size: int, place: torch.device) -> Embed:

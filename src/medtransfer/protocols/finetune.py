@@ -175,6 +175,10 @@ class Finetune(BaseModel):
         """Return the side at which images are kept for views of ``size`` pixels."""
         return size if presets.get(self.preset).whole_image else cache_side(kind, size)
 
+    def decoded_side(self, kind: TaskKind, own_size: int) -> int:
+        """Return the side at which images are kept, for a source model of its own image size."""
+        return self.cached_side(kind, self.size() or own_size)
+
     def views(self, kind: TaskKind) -> Augmentation:
         """Return the ranges of the random training views."""
         if self.augmentation in (None, "preset"):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.data.decoded_cache import cache_side
 from medtransfer.features.extraction import Engine, Extraction, FeaturePrecision, changed_extraction
 from medtransfer.protocols.nearest_neighbours import TEMPERATURE, Vote
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
@@ -95,6 +96,10 @@ class Knn(BaseModel):
     def shares_work(self, kind: TaskKind) -> bool:  # noqa: ARG002 (the interface)
         """Return True: all trials of a bench read the same features and similarities."""
         return True
+
+    def decoded_side(self, kind: TaskKind, own_size: int) -> int:
+        """Return the side at which images are kept, for a source model of its own image size."""
+        return cache_side(kind, self.image_size or own_size)
 
     def fit(self, bench: Bench, requests: Sequence[TransferRequest]) -> Iterator[Transfer]:
         """Yield the transfer of each request, in order.

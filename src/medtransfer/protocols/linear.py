@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.data.decoded_cache import cache_side
 from medtransfer.features.extraction import Engine, Extraction, FeaturePrecision, changed_extraction
 from medtransfer.models.decoders import Decoder, check_widths
 from medtransfer.protocols.frozen_decoder_settings import FrozenDecoderSettings
@@ -145,6 +146,10 @@ class Linear(BaseModel):
     def shares_work(self, kind: TaskKind) -> bool:  # noqa: ARG002 (the interface)
         """Return True: all trials of a bench read the same features."""
         return True
+
+    def decoded_side(self, kind: TaskKind, own_size: int) -> int:
+        """Return the side at which images are kept, for a source model of its own image size."""
+        return cache_side(kind, self.image_size or own_size)
 
     def fit(self, bench: Bench, requests: Sequence[TransferRequest]) -> Iterator[Transfer]:
         """Yield the transfer of each request, in order.

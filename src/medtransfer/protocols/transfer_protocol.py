@@ -89,6 +89,14 @@ class TransferProtocol(Protocol):
     def shares_work(self, kind: TaskKind) -> bool:
         """Return whether the trials of one bench should be one job."""
 
+    def decoded_side(self, kind: TaskKind, own_size: int) -> int:
+        """Return the side in pixels at which decoded images are kept.
+
+        Args:
+            kind: Kind of the task.
+            own_size: Side of the images the source model expects.
+        """
+
     def fit(self, bench: Bench, requests: Sequence[TransferRequest]) -> Iterator[Transfer]:
         """Yield the transfer of each request, in order; numbers never depend on the other requests.
 

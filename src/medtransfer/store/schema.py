@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of the tables below; a store with a higher number is refused, one with a
 lower number is upgraded by :mod:`.migrations`."""
 
@@ -76,6 +76,17 @@ study_trials = Table(
     Column("fingerprint", Text, ForeignKey(trials.c.fingerprint), nullable=False),
     UniqueConstraint("study", "fingerprint"),
 )
+
+trial_costs = Table(
+    "trial_costs",
+    metadata,
+    Column("fingerprint", Text, ForeignKey(trials.c.fingerprint), primary_key=True),
+    Column("cost_key", Text, nullable=False, comment="hash of task, model, protocol and settings"),
+    Column("label_fraction", Double, nullable=False),
+    Column("cpu_s", Double, nullable=False, comment="CPU seconds of the last time it was done"),
+    Index("trial_costs_by_key", "cost_key", "label_fraction", "cpu_s"),
+)
+"""What finished trials cost, kept apart from them: these rows are short, and stay when a trial runs again."""
 
 imported = Table(
     "imported",

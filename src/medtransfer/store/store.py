@@ -27,6 +27,7 @@ from medtransfer.store.prediction_files import PredictionFolder, encode_predicti
 from medtransfer.store.records import Counts, Outcome, Record, State, TrialDescription
 from medtransfer.store.rows import outcome_json, storable, to_json
 from medtransfer.store.schema import studies, study_trials, trials
+from medtransfer.store.trial_costs import MeasuredCost, cost_key, read_costs, write_cost
 from medtransfer.store.verification import check_database, check_predictions
 
 if TYPE_CHECKING:
@@ -190,7 +191,9 @@ class Store:
             leases.require_held(connection, claim)
         self._predictions.write(file)
         values = {"outcome": text, "predictions_file": file.name, "predictions_sha256": file.sha256}
-        self._conclude(claim, State.DONE, values)
+        with self._database.writing() as connection:
+            self._conclude(connection, claim, State.DONE, values)
+            write_cost(connection, claim.fingerprint, outcome.cpu_s)
 
     def fail(self, claim: Claim, reason: str, message: str, traceback: str = "") -> None:
         """Store that a claimed trial has ended without a result.
@@ -205,7 +208,8 @@ class Store:
             LeaseLostError: If the trial has passed to another runner.
         """
         texts = {"message": to_json(message), "traceback": to_json(traceback)}
-        self._conclude(claim, State.FAILED, {"reason": storable(reason), **texts})
+        with self._database.writing() as connection:
+            self._conclude(connection, claim, State.FAILED, {"reason": storable(reason), **texts})
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Make claimed trials pending again; claims that were lost before are left alone."""
@@ -288,6 +292,19 @@ class Store:
             self._require_study(connection, study)
             return readings.read_records(connection, study, states, self._database.now(connection))
 
+    def costs(self, descriptions: Iterable[TrialDescription]) -> dict[tuple[str, float], MeasuredCost]:
+        """Return what finished trials like these cost, whatever study they are of.
+
+        Args:
+            descriptions: Trials alike in task, model, protocol and settings share a :func:`.cost_key`.
+
+        Returns:
+            By cost key and label fraction, where the store holds such a trial.
+        """
+        keys = {cost_key(description) for description in descriptions}
+        with self._database.reading() as connection:
+            return read_costs(connection, keys)
+
     def predictions(self, record: Record) -> pd.DataFrame:
         """Return the predictions of a finished trial, checked against their digest.
 
@@ -313,10 +330,9 @@ class Store:
                 leases.requeue(connection, trials.c.fingerprint.in_(part)) for part in leases.chunks(broken)
             )
 
-    def _conclude(self, claim: Claim, state: State, values: dict[str, Any]) -> None:
-        with self._database.writing() as connection:
-            finished = {"state": state, "finished_at": self._database.now(connection)}
-            leases.conclude(connection, claim, {**finished, **values})
+    def _conclude(self, connection: Connection, claim: Claim, state: State, values: dict[str, Any]) -> None:
+        finished = {"state": state, "finished_at": self._database.now(connection)}
+        leases.conclude(connection, claim, {**finished, **values})
 
     def _require_study(self, connection: Connection, study: str | None) -> None:
         if (

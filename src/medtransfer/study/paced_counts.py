@@ -11,7 +11,7 @@ from medtransfer.store.store import Store
 PAUSE_S = 1.0
 """Seconds between two counts, unless a job starts."""
 LARGEST_SHARE = 0.02
-"""Share of the time that may go into counting: a study of 100,000 trials takes 70 ms to count."""
+"""Share of the time that may go into counting: 100,000 open trials of a study take 70 ms to count."""
 
 
 class PacedCounts:

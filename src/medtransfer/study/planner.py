@@ -1,38 +1,21 @@
-"""What a study would cost: measured durations of like trials where the store has them, else a short probe."""
+"""What a study would cost: what like trials cost in the store, else what a short probe of each network took."""
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from medtransfer.core.fingerprints import hash_json
-from medtransfer.models.source_model import SourceModel
-from medtransfer.store.records import Record, State, TrialDescription
+from medtransfer.core.progress import Progress, no_progress
+from medtransfer.execution.memory import machine_bytes
+from medtransfer.store.records import State, TrialDescription
 from medtransfer.store.store import Store
+from medtransfer.store.trial_costs import MeasuredCost, cost_key
+from medtransfer.study.decoding_cost import decoding_seconds
 from medtransfer.study.plan import Trial
 from medtransfer.study.preparation import Folders
-from medtransfer.study.worker_setup import use_one_thread
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from medtransfer.models.network import Encoder
-
-_Kind = tuple[str, str, str, str]
-"""Task, model, protocol and hash of its settings: trials alike in these cost about the same."""
-_PROBE_IMAGES, _PROBE_PASSES = 8, 4
-_TRAINING_COST = 3.0
-"""Forward, backward and update together, in forward passes."""
-_DECODER_COST = 2.0
-"""A U-Net against its encoder alone, in forward passes."""
-_FROZEN_COST = 0.6
-"""The narrow decoder of a frozen encoder against that encoder, in forward passes."""
-_HEADS_S = 0.5
-"""Seconds to solve the heads of one training subset."""
+from medtransfer.study.probing import RowCosts
+from medtransfer.study.row_costs import RowCost
 
 
 @dataclass(frozen=True)
@@ -51,10 +34,12 @@ class PlanRow:
     """All of them."""
     done: int
     """Those that are done."""
-    seconds: float
-    """Estimated seconds of one core for the rest."""
+    cost: RowCost | None
+    """Of the rest; None where it could not be found out."""
     basis: str
-    """``measured`` on like trials in the store, or ``probe``."""
+    """``done``, ``measured`` on like trials in the store, ``probe``, or ``unknown``."""
+    fault: str = ""
+    """Why a probe gave no cost; a trial would probably fail for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +49,11 @@ class Plan:
     rows: tuple[PlanRow, ...]
     """One per task, model, protocol and settings."""
     workers: int
-    """Worker processes."""
+    """Worker processes; 0 runs everything in this process."""
+    decoding_s: float = 0.0
+    """Seconds of one core for decoding images, before the first trial."""
+    machine_bytes: int = 0
+    """Memory that all processes may take together; 0 where it is not known."""
 
     @property
     def total(self) -> int:
@@ -77,97 +66,115 @@ class Plan:
         return sum(row.done for row in self.rows)
 
     @property
+    def unknown(self) -> int:
+        """Trials to run whose cost is not known."""
+        return sum(row.trials - row.done for row in self.rows if row.cost is None)
+
+    @property
+    def cpu_s(self) -> float:
+        """Expected seconds of one core."""
+        return self.decoding_s + sum(cost.cpu_s for cost in self._costs)
+
+    @property
     def seconds(self) -> float:
-        """Estimated wall-clock seconds."""
-        return sum(row.seconds for row in self.rows) / max(self.workers, 1)
+        """Expected wall-clock seconds; with many workers those of the longest job."""
+        return self._shared(self.cpu_s, max((cost.longest_s for cost in self._costs), default=0.0))
+
+    @property
+    def most_seconds(self) -> float:
+        """Wall-clock seconds if no training stops early."""
+        stretch = max((c.most_s / c.cpu_s * c.longest_s for c in self._costs if c.cpu_s > 0), default=0.0)
+        return self._shared(self.decoding_s + sum(cost.most_s for cost in self._costs), stretch)
+
+    @property
+    def worker_bytes(self) -> int:
+        """Most memory one worker is expected to take; 0 where nothing was probed."""
+        return max((cost.memory_bytes for cost in self._costs), default=0)
+
+    @property
+    def needs_too_much_memory(self) -> bool:
+        """Whether all workers together may take more memory than there is."""
+        return 0 < self.machine_bytes < max(self.workers, 1) * self.worker_bytes
+
+    @property
+    def _costs(self) -> list[RowCost]:
+        return [row.cost for row in self.rows if row.cost is not None]
+
+    def _shared(self, cpu_s: float, longest_s: float) -> float:
+        return max(cpu_s / max(self.workers, 1), longest_s)
 
 
-def estimate(trials: Sequence[Trial], store: Store, folders: Folders, workers: int) -> Plan:
+def estimate(
+    trials: Sequence[Trial],
+    store: Store,
+    folders: Folders,
+    workers: int,
+    *,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+) -> Plan:
     """Return the plan of a study's trials.
+
+    Only the states of these trials and what like ones cost are read from the store, whatever else it holds.
 
     Args:
         trials: All trials of the study.
-        store: Where done trials and durations of like trials are looked up.
-        folders: Where weights are, for the probe.
+        store: Where done trials and costs of like trials are looked up.
+        folders: Where weights are, for the probes, and decoded images.
         workers: Worker processes.
+        device: Device of the networks.
+        progress: Told about the probes.
     """
-    records = store.records(states=[State.DONE])
-    done = {record.description.fingerprint for record in records}
-    measured = _durations(records)
-    groups: dict[_Kind, list[Trial]] = {}
+    states = store.states([trial.fingerprint for trial in trials])
+    left = [trial for trial in trials if states.get(trial.fingerprint) is not State.DONE]
+    measured = store.costs(trial.description for trial in left)
+    groups: dict[str, list[Trial]] = {}
     for trial in trials:
-        groups.setdefault(_kind(trial.description), []).append(trial)
-    speeds: dict[tuple[str, int], float] = {}
-    rows = [_row(key, group, done, measured, folders, speeds) for key, group in groups.items()]
-    return Plan(tuple(rows), workers)
+        groups.setdefault(cost_key(trial.description), []).append(trial)
+    names = {trial.fingerprint for trial in left}
+    open_groups = {key: [t for t in group if t.fingerprint in names] for key, group in groups.items()}
+    to_probe = [g for key, g in open_groups.items() if g and _measured_cost(key, g, measured) is None]
+    begun = [group for key, group in groups.items() if len(open_groups[key]) < len(group)]
+    probed = RowCosts.probe(to_probe, begun, folders, device, progress)
+    rows = [_row(key, group, open_groups[key], measured, probed) for key, group in groups.items()]
+    return Plan(tuple(rows), workers, decoding_seconds(left, folders.cache), machine_bytes())
 
 
 def _row(
-    key: _Kind,
+    key: str,
     group: Sequence[Trial],
-    done: set[str],
-    measured: Mapping[_Kind, float],
-    folders: Folders,
-    speeds: dict[tuple[str, int], float],
+    left: Sequence[Trial],
+    measured: Mapping[tuple[str, float], MeasuredCost],
+    probed: RowCosts,
 ) -> PlanRow:
-    left = [trial for trial in group if trial.fingerprint not in done]
-    if not left or key in measured:
-        seconds, basis = measured.get(key, 0.0) * len(left), "measured"
-    else:
-        seconds, basis = _probe(left, folders, speeds), "probe"
-    fractions = Counter(trial.description.label_fraction for trial in group)
-    done_here = len(group) - len(left)
-    return PlanRow(*key[:3], fractions, trials=len(group), done=done_here, seconds=seconds, basis=basis)
+    first: TrialDescription = group[0].description
+    fault, basis = "", "done"
+    cost: RowCost | None = RowCost(0.0, 0.0, 0.0, 0)
+    if left:
+        cost, basis = _measured_cost(key, left, measured), "measured"
+        if cost is None:
+            cost, fault = probed.of(left)
+            basis = "probe" if cost is not None else "unknown"
+    return PlanRow(
+        task=first.task,
+        model=first.model,
+        protocol=first.protocol,
+        fractions=Counter(trial.description.label_fraction for trial in group),
+        trials=len(group),
+        done=len(group) - len(left),
+        cost=cost,
+        basis=basis,
+        fault=fault,
+    )
 
 
-def _kind(trial: TrialDescription) -> _Kind:
-    return trial.task, trial.model, trial.protocol, hash_json(dict(trial.settings))
-
-
-def _durations(records: Sequence[Record]) -> dict[_Kind, float]:
-    found: dict[_Kind, list[float]] = {}
-    for record in records:
-        if record.outcome is not None:
-            found.setdefault(_kind(record.description), []).append(record.outcome.duration_s)
-    return {key: statistics.fmean(values) for key, values in found.items()}
-
-
-def _probe(trials: Sequence[Trial], folders: Folders, speeds: dict[tuple[str, int], float]) -> float:
-    """Estimate from the time of one forward pass of the network at the protocol's image size."""
-    first = trials[0]
-    kind, cases = first.task.task.kind, first.task.cases
-    size = int(first.description.settings.get("image_size") or first.model.model.input.size)
-    key = (first.model.model.name, size)
-    if key not in speeds:
-        speeds[key] = _forward_seconds(first.model.model, size, folders)
-    per_image, once = speeds[key], len(cases) * speeds[key]
-    epochs = first.description.settings.get("epochs")
-    if epochs is None:
-        return once + _HEADS_S * len(trials)
-    frozen = first.protocol.shares_work(kind)
-    train = len(cases.indices("train"))
-    shares = sum(trial.description.label_fraction for trial in trials)
-    held = len(cases.indices("val")) * int(epochs) + len(cases.indices("test"))
-    passes = _TRAINING_COST * train * int(epochs) * shares + held * len(trials)
-    if kind.is_classification:
-        return per_image * passes
-    return once * frozen + per_image * passes * (_FROZEN_COST if frozen else _DECODER_COST)
-
-
-def _forward_seconds(model: SourceModel, size: int, folders: Folders) -> float:
-    """Return the processor time of an image on one thread, as a worker has it; the least of a few passes."""
-    import torch
-
-    from medtransfer.models.network import build_encoder
-
-    encoder = build_encoder(model, weights_folder=folders.weights, seed=0, image_size=size)
-    images = torch.zeros((_PROBE_IMAGES, 3, size, size), dtype=torch.uint8)
-    use_one_thread()
-    with torch.inference_mode():
-        return min(_pass_seconds(encoder, images) for _ in range(_PROBE_PASSES)) / _PROBE_IMAGES
-
-
-def _pass_seconds(encoder: Encoder, images: Tensor) -> float:
-    start = time.process_time()
-    encoder(images)
-    return time.process_time() - start
+def _measured_cost(
+    key: str, left: Sequence[Trial], measured: Mapping[tuple[str, float], MeasuredCost]
+) -> RowCost | None:
+    """Return what these trials cost by the store; None where like ones of some fraction were never done."""
+    found = [measured.get((key, trial.description.label_fraction)) for trial in left]
+    seconds = [cost.cpu_s for cost in found if cost is not None]
+    if len(seconds) < len(left):
+        return None
+    shares = left[0].protocol.shares_work(left[0].task.task.kind)
+    return RowCost(sum(seconds), sum(seconds), sum(seconds) if shares else max(seconds), 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from medtransfer.core.errors import DataError, WeightsError
 from medtransfer.core.locations import DATA_VARIABLE, WEIGHTS_VARIABLE
 from medtransfer.core.problems import Problem, describe_problems
 from medtransfer.core.progress import Progress, no_progress
-from medtransfer.data.audit import audit_cases
+from medtransfer.data.audit import audit_facts
+from medtransfer.data.case_digests import CaseDigests, case_digests
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.data_check import CheckOptions, DataCheck, check_data
+from medtransfer.data.pixel_facts import facts_and_caches
 from medtransfer.models.source_model import SourceModel
 from medtransfer.models.weights_files import weights_hash
 from medtransfer.study.entries import TaskEntry
@@ -115,19 +117,44 @@ def locate(entry: TaskEntry, data: Path | None) -> TaskLocation:
     return TaskLocation(entry.name, root.absolute(), entry.own_data)
 
 
+Sides = Callable[[PreparedTask, CaseDigests], Collection[int]]
+"""From an opened task and the hashes of its files to the sides at which its decoded images are to be kept."""
+
+
+def no_sides(task: PreparedTask, digests: CaseDigests) -> Collection[int]:  # noqa: ARG001 (the interface)
+    """Return none: nothing of what is decoded is kept."""
+    return ()
+
+
 def inspect_task(
-    location: TaskLocation, cache: Path, *, workers: int = 1, progress: Progress = no_progress
+    location: TaskLocation,
+    cache: Path,
+    *,
+    sides: Sides = no_sides,
+    workers: int = 1,
+    progress: Progress = no_progress,
 ) -> tuple[PreparedTask, list[Problem]]:
     """Open a task and return it with every problem found, none of them accepted.
 
+    Every image and mask is decoded once, for the check and for the caches together.
+
+    Args:
+        location: Where the task is.
+        cache: Root of the caches.
+        sides: Tells which decoded caches to build meanwhile.
+        workers: Most processes to decode with.
+        progress: Told about the cases decoded.
+
     Raises:
-        DataError: If it cannot be opened at all.
+        DataError: If it cannot be opened at all, or its files change while they are read.
+        StoreError: If a cache cannot be written.
     """
     task, cases = location.open()
-    problems = audit_cases(
-        cases, expected=task.expected, cache_folder=cache, workers=workers, progress=progress
-    )
-    return PreparedTask(task, location, cases, cases.content_hash()), problems
+    digests = case_digests(cases)
+    prepared = PreparedTask(task, location, cases, digests.of_table(cases))
+    kept = sides(prepared, digests)
+    facts = facts_and_caches(cases, digests, kept, cache, workers=workers, progress=progress)
+    return prepared, audit_facts(cases, facts, task.expected)
 
 
 def check_task(
@@ -149,20 +176,34 @@ def check_task(
 
 
 def prepare_tasks(
-    study: Study, folders: Folders, *, workers: int = 1, progress: Progress = no_progress
+    study: Study,
+    folders: Folders,
+    *,
+    sides: Sides = no_sides,
+    workers: int = 1,
+    progress: Progress = no_progress,
 ) -> dict[str, PreparedTask]:
     """Return every task of a study, checked.
+
+    Args:
+        study: The study.
+        folders: Where to read and cache.
+        sides: Tells which decoded caches of a task to build while it is checked.
+        workers: Most processes to decode with.
+        progress: Told about the cases decoded.
 
     Raises:
         DataError: If a task is missing or has problems the study does not accept; all tasks are
             looked at first, so that one message names everything.
+        StoreError: If a cache cannot be written.
     """
     prepared: dict[str, PreparedTask] = {}
     refused: list[str] = []
     for name, entry in study.tasks.items():
         try:
+            location = locate(entry, folders.data)
             found, problems = inspect_task(
-                locate(entry, folders.data), folders.cache, workers=workers, progress=progress
+                location, folders.cache, sides=sides, workers=workers, progress=progress
             )
         except DataError as error:
             refused.append(str(error))

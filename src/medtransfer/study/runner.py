@@ -101,7 +101,7 @@ class StudyRunner:
         groups = {str(number): group for number, group in enumerate(group_trials(trials))}
         held: dict[str, list[Trial]] = {}
         jobs = [
-            Job(key=key, function=_WORKER_FUNCTION, affinity=group[0].description.task)
+            Job(key=key, function=_WORKER_FUNCTION, affinity=_affinity(group[0]))
             for key, group in groups.items()
         ]
         events = run_jobs(
@@ -226,6 +226,11 @@ class StudyRunner:
                 self._pop(claim.fingerprint)
         except StoreError:
             return  # a store that is busy now is tried again at the next beat, long before a lease ends
+
+
+def _affinity(trial: Trial) -> tuple[str, str]:
+    """Return what jobs share, coarsest first: the opened task and its images, then the model's network."""
+    return trial.description.task, trial.description.model
 
 
 def _stop_on_full_disk(event: JobFailed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,16 @@ from medtransfer.core.provenance import command_line
 from medtransfer.data.splits import write_split
 from medtransfer.store.records import Counts, State
 from medtransfer.store.store import Store
+from medtransfer.study.needed_sides import NeededSides
 from medtransfer.study.plan import Trial, plan_trials
 from medtransfer.study.planner import Plan, estimate
-from medtransfer.study.preparation import Folders, PreparedTask, prepare_models, prepare_tasks
+from medtransfer.study.preparation import (
+    Folders,
+    PreparedTask,
+    no_sides,
+    prepare_models,
+    prepare_tasks,
+)
 from medtransfer.study.runner import RunOptions, StudyRunner
 from medtransfer.study.study import Study
 
@@ -64,29 +72,53 @@ class StudySession:
     """How it was asked for."""
 
     @classmethod
-    def prepare(cls, study: Study, request: RunRequest, *, progress: Progress = no_progress) -> StudySession:
+    def prepare(
+        cls, study: Study, request: RunRequest, *, plan_only: bool = False, progress: Progress = no_progress
+    ) -> StudySession:
         """Find and check everything; nothing is declared yet, so that a plan changes no study.
+
+        The check decodes every image that was not seen before; unless only a plan is wanted, decoded images
+        that trials still to run need are kept from the same pass, so that no worker decodes them again.
+
+        Args:
+            study: The study.
+            request: Where it reads and writes.
+            plan_only: Keep no decoded images, because nothing will run.
+            progress: Told about the check.
 
         Raises:
             DataError: If a task's data is missing or not as declared.
             WeightsError: If weights are missing, unsafe or of another network.
             UsageError: If the study asks for something no protocol can do, or the store's place is wrong.
+            StoreError: If the store or a cache cannot be written.
         """
         folders = request.folders
         folders.check()
         models = prepare_models(study, folders)
-        tasks = prepare_tasks(study, folders, workers=max(request.workers, 1), progress=progress)
-        trials = plan_trials(study, tasks, models)
         store = Store.open(request.store)
-        states = store.states([trial.fingerprint for trial in trials])
-        _check_weights(
-            [trial for trial in trials if states.get(trial.fingerprint) is not State.DONE], folders, progress
-        )
+        with ExitStack() as if_refused:
+            if_refused.callback(store.close)
+            sides = no_sides if plan_only else NeededSides(study, models, store, folders.cache)
+            workers = max(request.workers, 1)
+            tasks = prepare_tasks(study, folders, sides=sides, workers=workers, progress=progress)
+            trials = plan_trials(study, tasks, models)
+            states = store.states([trial.fingerprint for trial in trials])
+            to_run = [trial for trial in trials if states.get(trial.fingerprint) is not State.DONE]
+            _check_weights(to_run, folders, progress)
+            if_refused.pop_all()
         return cls(study, store, tuple(trials), request)
 
-    def estimate(self) -> Plan:
-        """Return what would run and about how long it would take."""
-        return estimate(self.trials, self.store, self.request.folders, self.request.workers)
+    def estimate(self, *, progress: Progress = no_progress) -> Plan:
+        """Return what would run, about how long it would take and how much memory."""
+        request = self.request
+        return estimate(
+            self.trials,
+            self.store,
+            request.folders,
+            request.workers,
+            device=request.device,
+            progress=progress,
+        )
 
     def run(self, on_counts: Callable[[Counts], None] = lambda _: None) -> Counts:
         """Declare the trials, bring every one to its end and return the study's counts."""

@@ -150,15 +150,20 @@ def _request(
     return TransferRequest(label_fraction=fraction, repetition=repetition, train=train, seed=seed)
 
 
-def _outcome(job: TrialJob, task: TargetTask, transfer: Transfer) -> Outcome:
-    metrics: dict[str, Mapping[str, Any]] = {}
+def compute_outcome_metrics(names: Sequence[str], transfer: Transfer) -> dict[str, dict[str, Any]]:
+    """Return the metrics of every checkpoint and split as a record keeps them; see :class:`.Outcome`."""
+    found: dict[str, dict[str, Any]] = {}
     for checkpoint, by_split in transfer.predictions.items():
         for split, predictions in by_split.items():
             key = split if checkpoint == "best" else f"{split}/{checkpoint}"
-            found = compute_metrics(task.metrics, predictions)
-            metrics[key] = {name: value.as_json() for name, value in found.items()}
+            values = compute_metrics(names, predictions)
+            found[key] = {name: value.as_json() for name, value in values.items()}
+    return found
+
+
+def _outcome(job: TrialJob, task: TargetTask, transfer: Transfer) -> Outcome:
     return Outcome(
-        metrics=metrics,
+        metrics=compute_outcome_metrics(task.metrics, transfer),
         train_cases=transfer.train_cases,
         choices=transfer.choices,
         curve=transfer.curve,

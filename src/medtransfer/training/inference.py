@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from medtransfer.core.errors import TrialError
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.data.device_copies import DeviceCopies, read_later
 from medtransfer.training.determinism import reproducible
-from medtransfer.training.fit_network import on_device
+from medtransfer.training.device_data import sent
 from medtransfer.training.training_data import IndexArray, TensorBatch
 
 FloatArray = npt.NDArray[np.float64]
@@ -65,8 +66,7 @@ def predict_masks(
     Raises:
         TrialError: If a probability is NaN.
     """
-    for rows, logits in predict_logits(network, batches, device):
-        shares = pixel_probabilities(logits).cpu()
+    for rows, shares in _outputs(network, batches, device, pixel_probabilities):
         for row, share in zip(rows.tolist(), shares, strict=True):
             if not bool(torch.isfinite(share).all()):
                 raise TrialError(
@@ -85,10 +85,27 @@ def pixel_probabilities(logits: Tensor) -> Tensor:
 def predict_logits(
     network: nn.Module, batches: Iterable[TensorBatch], device: str
 ) -> Iterator[tuple[IndexArray, Tensor]]:
-    """Yield rows and logits of each batch, in evaluation mode and full precision."""
+    """Yield rows and logits of each batch, on the CPU, in evaluation mode and full precision."""
+    return _outputs(network, batches, device, torch.Tensor.detach)
+
+
+def _outputs(
+    network: nn.Module, batches: Iterable[TensorBatch], device: str, finish: Callable[[Tensor], Tensor]
+) -> Iterator[tuple[IndexArray, Tensor]]:
+    """Yield rows and what is made of the logits of each batch, read while the device computes the next."""
     place = torch.device(device)
     network.to(place).eval()
-    for batch in batches:
+    for rows, (found,) in read_later(_computed(network, batches, place, finish), place):
+        yield rows, found
+
+
+def _computed(
+    network: nn.Module,
+    batches: Iterable[TensorBatch],
+    place: torch.device,
+    finish: Callable[[Tensor], Tensor],
+) -> Iterator[tuple[IndexArray, tuple[Tensor]]]:
+    for batch in sent(iter(batches), DeviceCopies(place)):
         with reproducible(0, place), torch.inference_mode():
-            logits = network(on_device(batch.inputs, place))
-        yield batch.rows, logits
+            logits = network(batch.inputs)
+        yield batch.rows, (finish(logits),)

@@ -87,6 +87,22 @@ def soft_dice_loss(logits: Tensor, masks: Tensor, *, batch_dice: bool = False) -
     return 1 - ((2 * common + DICE_SMOOTH) / (total + DICE_SMOOTH)).mean()
 
 
+class _Constant:
+    """Numbers that are sent to a device once, because sending them at every step would wait for it."""
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self.values = tuple(values)
+        self._sent: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def like(self, tensor: Tensor) -> Tensor:
+        """Return them with a tensor's device and type."""
+        key = (tensor.device, tensor.dtype)
+        if key not in self._sent:
+            with torch.inference_mode(mode=False):  # what validation sends first must serve training, too
+                self._sent[key] = torch.tensor(self.values, dtype=tensor.dtype, device=tensor.device)
+        return self._sent[key]
+
+
 def _foreground(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """Return class probabilities and truth of the foreground classes, both (N, C, H, W)."""
     outputs = logits.shape[1]
@@ -97,10 +113,12 @@ def _foreground(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mask_loss(name: MaskLoss, pixel_weights: Sequence[float] | None, *, batch_dice: bool) -> Loss:
+    weights = None if pixel_weights is None else _Constant(pixel_weights)
+
     def loss(logits: Tensor, masks: Tensor) -> Tensor:
         parts = []
         if "bce" in name:
-            parts.append(_pixel_loss(logits, masks, pixel_weights))
+            parts.append(_pixel_loss(logits, masks, weights))
         if "dice" in name:
             parts.append(soft_dice_loss(logits, masks, batch_dice=batch_dice))
         return torch.stack(parts).sum()
@@ -108,22 +126,23 @@ def _mask_loss(name: MaskLoss, pixel_weights: Sequence[float] | None, *, batch_d
     return loss
 
 
-def _pixel_loss(logits: Tensor, masks: Tensor, weights: Sequence[float] | None) -> Tensor:
+def _pixel_loss(logits: Tensor, masks: Tensor, weights: _Constant | None) -> Tensor:
     """Return the cross entropy over pixels, each pixel weighted by its true class."""
-    if weights is not None and len(weights) != max(logits.shape[1], 2):
+    if weights is not None and len(weights.values) != max(logits.shape[1], 2):
         raise UsageError(
             f"pixel_weights: expected {max(logits.shape[1], 2)} numbers, the background's and one per class, "
-            f"got {len(weights)}. Give one number for each."
+            f"got {len(weights.values)}. Give one number for each."
         )
     if logits.shape[1] == 1:
         truth = (masks > 0).unsqueeze(1).to(logits.dtype)
         if weights is None:
             return functional.binary_cross_entropy_with_logits(logits, truth)
         losses = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-        of_pixels = weights[0] + (weights[1] - weights[0]) * truth
+        background, object_ = weights.values
+        of_pixels = background + (object_ - background) * truth
         return (losses * of_pixels).sum() / of_pixels.sum()
     return functional.cross_entropy(
-        logits, masks.long(), weight=None if weights is None else logits.new_tensor(weights)
+        logits, masks.long(), weight=None if weights is None else weights.like(logits)
     )
 
 
@@ -137,14 +156,15 @@ def _multi_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _weighted_multi_label_loss(class_weights: Sequence[float] | None, *, unknown_labels: bool) -> Loss:
     """Return the mean of weighted losses over all known labels, 0 where none is known."""
+    weights = None if class_weights is None else _Constant(class_weights)
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         targets = labels.to(logits.dtype)
         losses = functional.binary_cross_entropy_with_logits(
             logits, targets.nan_to_num(0.0) if unknown_labels else targets, reduction="none"
         )
-        if class_weights is not None:
-            losses = losses * losses.new_tensor(class_weights)
+        if weights is not None:
+            losses = losses * weights.like(losses)
         if not unknown_labels:
             return losses.mean()
         known = ~targets.isnan()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 
 class MovingAverage:
@@ -24,25 +24,32 @@ class MovingAverage:
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = deepcopy(network)
+        """The network with averaged weights and statistics."""
         self._followed = network
         self._decay = decay
-        self._averaged = AveragedModel(network, multi_avg_fn=self._follow, use_buffers=True)
-
-    @property
-    def network(self) -> nn.Module:
-        """The network with averaged weights and statistics."""
-        module: nn.Module = self._averaged.module
-        return module
+        self._taken = 0
 
     def update(self) -> None:
-        """Take one step towards the followed network."""
-        self._averaged.update_parameters(self._followed)
-
-    def _follow(self, averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Any) -> None:
-        taken = float(steps)
-        kept = min(self._decay, (1 + taken) / (10 + taken))
+        """Take one step towards the followed network; steps are counted here, so no device is waited for."""
+        kept = min(self._decay, (1 + self._taken) / (10 + self._taken))
         with torch.no_grad():
-            if averaged[0].is_floating_point():
-                torch._foreach_lerp_(list(averaged), list(current), 1 - kept)
-            else:
-                torch._foreach_copy_(list(averaged), list(current))
+            for averaged, current in self._pairs_by_type():
+                if self._taken > 0 and averaged[0].is_floating_point():
+                    torch._foreach_lerp_(averaged, current, 1 - kept)
+                else:
+                    torch._foreach_copy_(averaged, current)
+        self._taken += 1
+
+    def _pairs_by_type(self) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+        """Yield the averaged and the followed tensors of each number format."""
+        found: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+        for averaged, current in zip(_tensors(self.network), _tensors(self._followed), strict=True):
+            pair = found.setdefault(averaged.dtype, ([], []))
+            pair[0].append(averaged)
+            pair[1].append(current)
+        yield from found.values()
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    return (tensor.detach() for tensor in chain(network.parameters(), network.buffers()))

@@ -19,7 +19,7 @@ from medtransfer.training.case_predictions import (
     classification_predictions,
     segmentation_predictions,
 )
-from medtransfer.training.fit_network import Goal, ValidationMetric
+from medtransfer.training.goal import Goal, ValidationMetric
 from medtransfer.training.inference import class_probabilities, pixel_probabilities
 from medtransfer.training.losses import build_loss
 from medtransfer.training.mask_scoring import count_pixels, label_map, read_view, region_names

@@ -1,0 +1,129 @@
+"""R6: a whole study of frozen features, from files to a report, against a plain script that does the same."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import medtransfer as mt
+from benchmarks.contest import Arm, Contest, Goal, Verdict
+from benchmarks.drawn_chests import FINDINGS, DrawnChests, draw_chests
+from benchmarks.plain_study import PlainStudy
+from medtransfer.study.worker_setup import use_one_thread
+from medtransfer.transferability.logme import logme
+
+MODELS = ("mobilenetv3_small_100.random", "resnet18.random")
+"""The networks of R1 and R2; random weights cost the same as trained ones."""
+SIZE = 128
+"""Side of the images the networks see, in pixels."""
+FRACTIONS = (0.05, 0.1, 0.25, 0.5, 1.0)
+SEEDS = 5
+DRAWS = 2000
+"""Draws of test patients per interval, as in our report."""
+TRAIN, VAL, TEST = 600, 200, 200
+GOAL = 8.0
+LARGEST_AUC_DIFFERENCE = 0.05
+"""Between the two sides' AUC on all labels; they resize images differently."""
+LEAST_AUC = 0.65
+"""Below it the findings would not be seen, and equal AUC values would say nothing."""
+
+PLAIN, OURS, OPENVINO = "plain script", "ours", "ours with the engine openvino"
+
+
+def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:
+    """Yield the one contest; caches, store and report are made inside the measurement."""
+    use_one_thread()
+    chests = draw_chests(folder / "images", *((100, 60, 60) if quick else (TRAIN, VAL, TEST)))
+    plain = PlainStudy(chests, MODELS, SIZE, FRACTIONS, 2 if quick else SEEDS, 20 if quick else DRAWS)
+    numbers = itertools.count()
+
+    def ours(**settings: Any) -> OurCells:
+        return run_ours(plain, folder / f"ours-{next(numbers)}", **settings)
+
+    yield Contest(
+        f"{len(MODELS)} models @{SIZE}, {len(FINDINGS)} findings, {len(chests.table):,} images",
+        numerator=Arm(PLAIN, partial(plain.run, folder / "plain")),
+        denominator=Arm(OURS, ours),
+        also=(Arm(OPENVINO, partial(ours, engine="openvino")),),
+        goal=Goal(GOAL),
+        verify=partial(verdict, loose=quick),
+        warm_up=False,
+    )
+
+
+@dataclass(frozen=True)
+class OurCells:
+    """What our study found."""
+
+    auc: Mapping[str, float]
+    """AUC on all labels by model."""
+    logme: tuple[float, ...]
+    """LogME of each model's features, ascending."""
+
+
+def run_ours(study: PlainStudy, folder: Path, **settings: Any) -> OurCells:
+    """Run the study with a store and caches of its own, write its report, and return what it found.
+
+    Args:
+        study: The study.
+        folder: Made, and removed at the end.
+        settings: More settings of the protocol ``linear``.
+    """
+    declared = mt.Study(
+        "whole",
+        tasks=[{"chests": declaration(study.chests)}],
+        models=list(study.models),
+        protocols=[{"linear": {"image_size": study.size, **settings}}],
+        label_fractions=list(study.fractions),
+        seeds=study.seeds,
+    )
+    run = mt.run(declared, store=folder / "store", cache=folder / "cache")
+    with mt.Store.open(str(folder / "store"), create=False) as store:
+        mt.write_report(store, "whole", folder / "report")
+    table = run.table().query("label_fraction == 1").set_index("model")["test.best.auc"]
+    scores = _logme_of_cached_features(study.chests, folder / "cache")
+    shutil.rmtree(folder)
+    return OurCells({str(model): float(value) for model, value in table.items()}, scores)
+
+
+def declaration(chests: DrawnChests) -> dict[str, Any]:
+    """Return the drawn chests as own data of a study."""
+    return {
+        "kind": "multi-label",
+        "root": str(chests.root),
+        "manifest": "labels.csv",
+        "columns": {"image": "image", "patient": "patient", "label": list(FINDINGS), "split": "split"},
+    }
+
+
+def verdict(results: Mapping[str, Any], *, loose: bool = False) -> Verdict:
+    """Return whether both found the findings about equally well, and what the plain script spent where.
+
+    Args:
+        results: Of both arms.
+        loose: Whether to accept any AUC, because there were too few images.
+    """
+    plain, ours = results[PLAIN], results[OURS]
+    differences = {model: abs(plain.cell(model).auc - ours.auc[model]) for model in ours.auc}
+    seen = min(*ours.auc.values(), *(plain.cell(model).auc for model in ours.auc))
+    facts = {
+        "largest_auc_difference": round(max(differences.values()), 4),
+        "auc": {model: round(value, 3) for model, value in ours.auc.items()},
+        "plain_seconds": {stage: round(seconds, 2) for stage, seconds in plain.seconds.items()},
+    }
+    equal = max(differences.values()) <= LARGEST_AUC_DIFFERENCE and seen >= LEAST_AUC
+    return Verdict(loose or equal, facts)
+
+
+def _logme_of_cached_features(chests: DrawnChests, cache: Path) -> tuple[float, ...]:
+    """Return LogME of the features the study has left in its cache."""
+    train, labels = chests.rows("train"), chests.labels()
+    found = [np.load(path)[train] for path in (cache / "features").glob("*.embeddings.npy")]
+    return tuple(sorted(logme(features, labels[train]).value for features in found))

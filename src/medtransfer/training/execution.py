@@ -1,0 +1,106 @@
+"""How one training is carried out on its device: where its data lies, what compiles its steps, what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from medtransfer.core.errors import TrialError
+from medtransfer.training.determinism import fp32_products
+from medtransfer.training.device_data import place_data, resident_bytes
+from medtransfer.training.device_memory import highest_use_bytes, start_watching
+from medtransfer.training.device_policy import VARIABLE, DevicePolicy, compile_backend, policy_for
+from medtransfer.training.memory_layout import network_kind
+from medtransfer.training.recipe import TrainingRecipe
+from medtransfer.training.training_data import TrainingData, steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A device's policy, applied to one training."""
+
+    place: torch.device
+    """Where the network trains."""
+    policy: DevicePolicy
+    """Of that device."""
+    data: TrainingData
+    """What is trained on, as the device takes it."""
+    backend: str | None
+    """What compiles the training steps; None for nothing."""
+
+    @classmethod
+    def plan(cls, network: nn.Module, data: TrainingData, recipe: TrainingRecipe, device: str) -> Execution:
+        """Move a network and its data to a device as the device's policy says.
+
+        Args:
+            network: What is trained; moved in place.
+            data: What it is trained on.
+            recipe: How long.
+            device: Such as ``cpu`` or ``cuda:0``.
+
+        Raises:
+            UsageError: If the environment variable of the policy cannot be understood.
+        """
+        place = torch.device(device)
+        policy = policy_for(place.type)
+        start_watching(place)
+        network.to(place)
+        steps = recipe.epochs * steps_per_epoch(data)
+        backend = compile_backend(policy, place.type, network_kind(network), steps)
+        return cls(place, policy, place_data(data, place, policy), backend)
+
+    def as_trained(self, network: nn.Module) -> nn.Module:
+        """Return what runs the training steps: the network itself, or its compiled form."""
+        if self.backend is None:
+            return network
+        return cast("nn.Module", torch.compile(network, backend=self.backend))
+
+    @contextmanager
+    def training_steps(self) -> Iterator[None]:
+        """Run training steps inside the block, in the number format the policy allows.
+
+        Raises:
+            TrialError: ``cannot_compile`` if the compiler fails.
+        """
+        with fp32_products(self.place, tf32=self.policy.tf32 == "training"):
+            if self.backend is None:
+                yield
+                return
+            from torch._dynamo.exc import TorchDynamoException
+
+            try:
+                yield
+            except TorchDynamoException as error:
+                raise _cannot_compile(self.backend, error) from error
+
+    def facts(self) -> dict[str, Any]:
+        """Return what was used, as JSON values under ``execution``; nothing for the CPU's plain path."""
+        if self.place.type == "cpu" and self.policy == DevicePolicy():
+            return {}
+        resident = resident_bytes(self.data)
+        return {
+            "execution": {
+                "device": self.place.type,
+                "views": self.policy.views,
+                "images": "resident" if resident else "host",
+                "resident_bytes": resident,
+                "compile": self.backend or "off",
+                "tf32": self.policy.tf32,
+                "steps_per_look": self.policy.steps_per_look,
+                "peak_device_bytes": highest_use_bytes(self.place),
+            }
+        }
+
+
+def _cannot_compile(backend: str, error: Exception) -> TrialError:
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return TrialError(
+        "cannot_compile",
+        f"training: expected a network that {backend!r} can compile, got {said!r}. "
+        f"Set {VARIABLE} to 'compile=off'.",
+    )
