@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medtransfer.cli.json_output import fact_line
-from medtransfer.core.errors import UsageError
 from medtransfer.models.acquisition import adapter_rules, how_to_get
 from medtransfer.models.catalogue_query import model_overlap, overlaps_by_status
 from medtransfer.models.source_model import SourceModel
+from medtransfer.training.device_choice import require_device
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def network_facts(model: SourceModel, weights: Path | None, device: str) -> dict
         WeightsError: If the weights cannot be used.
         UsageError: If there is no such device.
     """
-    _require_device(device)
+    require_device(device)
     from medtransfer.models.complexity import measure_complexity, measure_throughput
     from medtransfer.models.hub_weights import contract_of
     from medtransfer.models.layer_groups import layer_groups
@@ -66,23 +66,6 @@ def network_facts(model: SourceModel, weights: Path | None, device: str) -> dict
         "device": device,
         "images_per_s": round(measure_throughput(encoder, device), 2),
     }
-
-
-def _require_device(name: str) -> None:
-    """Raise before anything is built where there is no such device.
-
-    Raises:
-        UsageError: Naming what torch says.
-    """
-    import torch
-
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise UsageError(
-            f"device {name!r}: expected one this machine has, such as 'cpu', got: {reason}."
-        ) from error
 
 
 def print_facts(model: SourceModel, facts: Mapping[str, Any], tasks: Mapping[str, Sequence[str]]) -> None:

@@ -14,8 +14,9 @@ import torch
 
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.core.seeds import generator
-from medtransfer.data.batches import evaluation_batches, split_rows
+from medtransfer.data.batches import Batch, evaluation_batches, split_rows
 from medtransfer.data.decoded_cache import DecodedCache
+from medtransfer.data.device_copies import DeviceCopies, read_later
 from medtransfer.models.network import Encoder
 from medtransfer.training.determinism import reproducible
 from medtransfer.training.training_data import EVALUATION_BATCH, IndexArray, TensorBatch, image_tensor
@@ -91,15 +92,26 @@ def extract_feature_maps(
     rows = np.arange(len(cache))
     arrays: list[FloatArray] = []
     batches = evaluation_batches(cache, None, rows, batch_size=EVALUATION_BATCH, size=cache.side)
-    for batch in batches:
-        with reproducible(0, place), torch.inference_mode():
-            pyramid = encoder.pyramid(image_tensor(batch.images, torch.contiguous_format).to(place))
-            found = [level.float().permute(0, 2, 3, 1).cpu().numpy() for level in pyramid]
-        arrays = arrays or _allocate([(len(rows), *level.shape[1:]) for level in found], scratch_folder)
-        for array, level in zip(arrays, found, strict=True):
-            array[batch.indices] = level
-        progress("feature maps", int(batch.indices[-1]) + 1, len(rows))
+    for part, levels in read_later(_pyramids(encoder, batches, place), place):
+        arrays = arrays or _allocate([(len(rows), *level.shape[1:]) for level in levels], scratch_folder)
+        for array, level in zip(arrays, levels, strict=True):
+            array[part] = level.numpy()
+        progress("feature maps", int(part[-1]) + 1, len(rows))
     return tuple(arrays)
+
+
+def _pyramids(
+    encoder: Encoder, batches: Iterator[Batch], place: torch.device
+) -> Iterator[tuple[IndexArray, tuple[torch.Tensor, ...]]]:
+    """Yield rows and feature maps (B, h, w, C) of each batch, on the device."""
+    copies = DeviceCopies(place)
+    for batch in batches:
+        images = copies.put(image_tensor(batch.images, torch.contiguous_format))
+        with reproducible(0, place), torch.inference_mode():
+            pyramid = encoder.pyramid(images)
+            levels = tuple(level.float().permute(0, 2, 3, 1) for level in pyramid)
+        copies.pace()
+        yield batch.indices, levels
 
 
 def _allocate(shapes: list[tuple[int, ...]], scratch_folder: Path) -> list[FloatArray]:

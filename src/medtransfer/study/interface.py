@@ -133,7 +133,8 @@ def run(
         cache: Folder of decoded images and features.
         workers: Worker processes; 0 runs in this process. With more, a script needs the usual
             ``if __name__ == "__main__":`` guard, because workers import it.
-        device: Device of the networks.
+        device: Device of the networks, such as ``cuda``, or several such as ``cuda:0,cuda:1``, over which
+            workers spread.
         retry_failed: Whether failed trials run again.
         progress: Told about the preparation, and how many trials have ended.
 

@@ -45,7 +45,7 @@ class RunOptions:
     workers: int = 1
     """Worker processes; 0 runs everything in this process."""
     device: str = "cpu"
-    """Device for the networks."""
+    """Device for the networks, or several, separated by commas."""
     command: str = ""
     """Command line, for provenance."""
     on_counts: Callable[[Counts], None] = field(default=lambda _: None)
@@ -146,6 +146,7 @@ class StudyRunner:
             ),
             command=self._options.command,
             device=self._options.device,
+            workers=self._options.workers,
         )
 
     def _handle(self, event: Event, held: Mapping[str, Sequence[Trial]]) -> None:

@@ -27,6 +27,8 @@ from medtransfer.study.preparation import (
 )
 from medtransfer.study.runner import RunOptions, StudyRunner
 from medtransfer.study.study import Study
+from medtransfer.training.device_choice import parse_devices, refuse_missing_devices
+from medtransfer.training.device_policy import policy_for
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class RunRequest:
     workers: int = 1
     """Worker processes; 0 runs in this process."""
     device: str = "cpu"
-    """Device of the networks."""
+    """Device of the networks, or several CUDA devices separated by commas, over which workers spread."""
     retry_failed: bool = False
     """Whether failed trials run again."""
 
@@ -104,6 +106,8 @@ class StudySession:
             trials = plan_trials(study, tasks, models)
             states = store.states([trial.fingerprint for trial in trials])
             to_run = [trial for trial in trials if states.get(trial.fingerprint) is not State.DONE]
+            if to_run:
+                _check_devices(request.device)
             _check_weights(to_run, folders, progress)
             if_refused.pop_all()
         return cls(study, store, tuple(trials), request)
@@ -116,7 +120,7 @@ class StudySession:
             self.store,
             request.folders,
             request.workers,
-            device=request.device,
+            device=parse_devices(request.device)[0],
             progress=progress,
         )
 
@@ -138,6 +142,13 @@ class StudySession:
         self.store.submit(self.study.name, descriptions, source=self.study.source)
         if self.request.retry_failed:
             self.store.retry_failed(self.study.name)
+
+
+def _check_devices(devices: str) -> None:
+    """Refuse devices this machine lacks and a policy nobody can understand, before the first trial."""
+    refuse_missing_devices(devices)
+    for name in parse_devices(devices):
+        policy_for(name.partition(":")[0])
 
 
 def _check_weights(trials: list[Trial], folders: Folders, progress: Progress) -> None:

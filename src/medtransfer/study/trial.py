@@ -22,6 +22,7 @@ from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferPro
 from medtransfer.store.records import Outcome
 from medtransfer.study.preparation import Folders, TaskLocation
 from medtransfer.tasks.target_task import TargetTask
+from medtransfer.training.device_choice import claim_device
 
 _OPENED: dict[tuple[str, Path, str], tuple[TargetTask, CaseTable]] = {}
 """The task this process opened last; jobs of one task come one after another."""
@@ -46,7 +47,9 @@ class TrialJob:
     command: str = ""
     """Command line of the run, for provenance."""
     device: str = "cpu"
-    """Device for the network."""
+    """Device for the network, or several of which each worker takes one."""
+    workers: int = 0
+    """Worker processes of the run; they share the memory of the devices."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,14 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
 
     Raises:
         StoreError: If features or images cannot be written, which is no trial's fault.
+        UsageError: If this machine lacks the device.
     """
     task, cases = _opened(job.location)
     if cases.content_hash() != job.data_hash:
         raise TrialError(
             "data_changed", f"task {task.name!r}: expected unchanged data since the plan, got other files."
         )
+    job = replace(job, device=claim_device(job.device, job.workers))
     bench = Bench(
         task=task.name,
         cases=cases,

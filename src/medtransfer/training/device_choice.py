@@ -58,6 +58,21 @@ def require_device(name: str) -> None:
         ) from error
 
 
+def refuse_missing_devices(text: str) -> None:
+    """Raise unless this machine has every device of a list.
+
+    No context is created on CUDA devices, and for the CPU torch is not imported.
+
+    Raises:
+        UsageError: If the list is wrong or a device is not there.
+    """
+    for name in parse_devices(text):
+        if name.partition(":")[0] == "cuda":
+            _refuse_missing_cuda(name)
+        elif name != "cpu":
+            require_device(name)
+
+
 def claim_device(text: str, workers: int) -> str:
     """Return the device this process works on from now on: of several, one that the fewest others hold.
 
@@ -79,6 +94,17 @@ def claim_device(text: str, workers: int) -> str:
         _limit_memory(name, math.ceil(workers / len(names)))
         _HELD[text] = (name, lock)
     return _HELD[text][0]
+
+
+def _refuse_missing_cuda(name: str) -> None:
+    import torch
+
+    number, found = name.partition(":")[2] or "0", torch.cuda.device_count()
+    if not number.isdecimal() or int(number) >= found:
+        raise UsageError(
+            f"device {name!r}: expected one this machine has, such as 'cpu', got {found} CUDA devices that torch "
+            "finds. Correct --device, or install the driver and a torch for it."
+        )
 
 
 def _least_held(names: tuple[str, ...]) -> tuple[str, filelock.BaseFileLock]:
