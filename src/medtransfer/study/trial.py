@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from medtransfer.store.records import Outcome
 from medtransfer.study.preparation import Folders, TaskLocation
 from medtransfer.tasks.target_task import TargetTask
 from medtransfer.training.device_choice import claim_device
+from medtransfer.training.device_faults import DEVICE_LOST, device_fault, release_device_memory
 
 _OPENED: dict[tuple[str, Path, str], tuple[TargetTask, CaseTable]] = {}
 """The task this process opened last; jobs of one task come one after another."""
@@ -125,14 +127,33 @@ def _run_until_failure(
             transfer = next(transfers)
         except StoreError:
             raise
-        except MedtransferError as error:
-            reason = error.reason if isinstance(error, TrialError) else _snake(type(error).__name__)
-            yield TrialFailed(name, reason, str(error), traceback.format_exc())
+        except Exception as error:
+            failed = _failure(name, error, bench.device)
+            if failed is None:
+                raise
+        else:
+            failed = None
+        if failed is not None:  # out here, where no traceback holds the trial's tensors any more
+            release_device_memory()
+            yield failed
+            if failed.reason == DEVICE_LOST and job.workers:
+                sys.exit(1)  # a new worker goes on, for this process can use its device no more
             return number + 1
         outcome = _outcome(job, task, transfer)
         outcome = replace(outcome, duration_s=time.monotonic() - wall, cpu_s=time.process_time() - cpu)
         yield TrialDone(name, outcome, predictions_frame(transfer.predictions))
     return len(requests)
+
+
+def _failure(fingerprint: str, error: Exception, device: str) -> TrialFailed | None:
+    """Return how a trial failed; None for a defect of ours, which ends its job."""
+    where = traceback.format_exc()
+    if isinstance(error, TrialError):
+        return TrialFailed(fingerprint, error.reason, str(error), where)
+    if isinstance(error, MedtransferError):
+        return TrialFailed(fingerprint, _snake(type(error).__name__), str(error), where)
+    fault = device_fault(error, device)
+    return None if fault is None else TrialFailed(fingerprint, fault.reason, fault.message, where)
 
 
 def predictions_frame(predictions: Mapping[str, Mapping[str, Predictions]]) -> pd.DataFrame:
