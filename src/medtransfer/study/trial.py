@@ -127,7 +127,7 @@ def _run_until_failure(
             transfer = next(transfers)
         except StoreError:
             raise
-        except Exception as error:
+        except (MedtransferError, MemoryError, RuntimeError) as error:
             failed = _failure(name, error, bench.device)
             if failed is None:
                 raise
