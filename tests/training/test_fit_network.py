@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn import functional
 from medtransfer.core.errors import TrialError
 from medtransfer.core.seeds import seed_from
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.training import fit_network as module
 from medtransfer.training.fit_network import FitResult, fit_network
 from medtransfer.training.goal import Goal
 from medtransfer.training.learning_rate import LearningRate
@@ -97,6 +99,23 @@ def fit(
 
 def equal_states(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_memory_is_kept_while_training_and_changes_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = fit(network(0.5))
+    entered = []
+
+    @contextmanager
+    def noted() -> Iterator[None]:
+        entered.append("in")
+        yield
+        entered.append("out")
+
+    monkeypatch.setattr(module, "kept_memory", noted)
+    found = fit(network(0.5))
+    assert entered == ["in", "out"]
+    assert found.curve == kept.curve
+    assert equal_states(found.last_state, kept.last_state)
 
 
 def test_loop_is_the_plain_loop() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from medtransfer.core.errors import MedtransferError, StoreError, TrialError
+from medtransfer.core.kept_memory import kept_memory
 from medtransfer.core.provenance import code_revision, hardware, package_versions
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.label_fractions import label_subset
@@ -107,8 +108,9 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
     )
     requests = [_request(task.name, cases, *trial) for trial in job.trials]
     start = 0
-    while start < len(requests):
-        start = yield from _run_until_failure(job, task, bench, requests, start)
+    with kept_memory():
+        while start < len(requests):
+            start = yield from _run_until_failure(job, task, bench, requests, start)
 
 
 def _run_until_failure(

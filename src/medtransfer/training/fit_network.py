@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch import nn
 
+from medtransfer.core.kept_memory import kept_memory
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.core.seeds import seed_from
 from medtransfer.training.best_weights import BestWeights, State, copy_state
@@ -87,7 +89,7 @@ def fit_network(
     steps = _build_steps(network, recipe, goal, execution, average, rate_factors)
     best = BestWeights(recipe.select_on, higher_is_better=goal.higher_is_better)
     curve: list[Mapping[str, float | None]] = []
-    with reproducible(seed_from("training", seed), execution.place):
+    with _memory(execution), reproducible(seed_from("training", seed), execution.place):
         for epoch in range(recipe.epochs):
             with execution.training_steps():
                 train_loss = steps.run_epoch(epoch, execution.data.training(epoch))
@@ -106,6 +108,10 @@ def fit_network(
         **execution.facts(),
     }
     return FitResult(best.state, copy_state(scored), best.epoch, tuple(curve), facts)
+
+
+def _memory(execution: Execution) -> AbstractContextManager[None]:
+    return kept_memory() if execution.place.type == "cpu" else nullcontext()
 
 
 def _build_steps(
