@@ -14,6 +14,7 @@ import torch
 
 from medtransfer.core.errors import UsageError
 from medtransfer.models.catalogue import resolve_model
+from medtransfer.study import plan as plan_module
 from medtransfer.study.plan import Trial, _network_facts, group_trials, plan_trials
 from medtransfer.study.preparation import Folders, prepare_models, prepare_tasks
 from medtransfer.study.study import Study
@@ -70,6 +71,18 @@ def test_only_what_a_seed_can_change_is_repeated(plan: Plan) -> None:
     expected += [("finetune", 0.5, n, both) for n in range(3)]
     expected += [("finetune", 1.0, n, ("training",)) for n in range(3)]
     assert sorted(found) == sorted(expected)
+
+
+def test_the_cases_of_a_task_are_looked_at_once_however_many_trials_it_has(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    facts = plan_module._task_facts
+    monkeypatch.setattr(plan_module, "_task_facts", lambda task: looked.append(task.task.name) or facts(task))
+    trials = plan(label_fractions=[0.25, 0.5, 0.75], seeds=20)
+    assert len(trials) == 60
+    assert looked == ["lesions"]
+    assert {trial.description.facts["data_hash"] for trial in trials} == {trials[0].task.data_hash}
 
 
 def test_a_trial_two_blocks_ask_for_is_planned_once(plan: Plan) -> None:

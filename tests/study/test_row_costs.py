@@ -15,7 +15,7 @@ from medtransfer.study.row_costs import (
     expected_epochs,
     recipe_of,
 )
-from medtransfer.training.recipe import TrainingRecipe
+from medtransfer.training.recipe import Schedule, TrainingRecipe
 
 MIB = 1 << 20
 SMALL = ProbeRun(
@@ -61,15 +61,25 @@ def test_a_training_that_may_stop_early_is_expected_to_and_bounded() -> None:
     recipe = RECIPE.changed(epochs=40, patience=15)
     cost = cost_of(Probe(SMALL, SMALL), replace(WORK, recipe=recipe))
     fixed = 110 * 0.5 + 0.25 + 2 * 30 * 1.6 / 16
-    epochs = 17 + 2 / 3 * (40 - 17)
+    epochs = 17 + 7 / 8 * (40 - 17)
     assert (cost.cpu_s - fixed) / (cost.most_s - fixed) == pytest.approx(epochs / 40)
 
 
 @pytest.mark.parametrize(
-    ("epochs", "patience", "expected"), [(1, 1, 1), (16, 15, 16), (18, 15, 17 + 2 / 3), (1000, 10, 28)]
+    ("schedule", "epochs", "patience", "expected"),
+    [
+        ("cosine", 1, 1, 1),
+        ("cosine", 16, 15, 16),
+        ("cosine", 18, 15, 17 + 7 / 8),
+        ("cosine", 212, 10, 12 + 175),
+        ("plateau", 1, 1, 1),
+        ("plateau", 18, 15, 17 + 2 / 3),
+        ("exponential", 30, 10, 24),
+        ("constant", 1000, 10, 28),
+    ],
 )
-def test_expected_epochs(epochs: int, patience: int, expected: float) -> None:
-    recipe = TrainingRecipe(epochs=epochs, patience=patience)
+def test_expected_epochs(schedule: Schedule, epochs: int, patience: int, expected: float) -> None:
+    recipe = TrainingRecipe(epochs=epochs, patience=patience, schedule=schedule, warmup_epochs=0)
     assert expected_epochs(recipe) == pytest.approx(expected)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +19,11 @@ from medtransfer.cli.options import (
 
 if TYPE_CHECKING:
     from medtransfer.store.store import Store
-    from medtransfer.study.planner import Plan, PlanRow
+    from medtransfer.study.planner import Plan
     from medtransfer.study.session import RunRequest, StudySession
     from medtransfer.study.study import Study
 
 _MOST_CAUSES = 5
-_PLAN_HEADINGS = (
-    *("task", "model", "protocol", "label fractions", "trials", "done"),
-    *("one core", "at most", "memory", "basis"),
-)
 
 
 @click.command()
@@ -40,7 +35,12 @@ _PLAN_HEADINGS = (
 @click.option(
     "--workers", type=click.IntRange(0), help="Worker processes; 0 runs in this one  [default: one per core]"
 )
-@click.option("--device", default="cpu", show_default=True, help="Device of the networks, such as cuda.")
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Device of the networks, such as cuda, or several: cuda:0,cuda:1.",
+)
 @click.option(
     "--out", type=FOLDER, help="Folder of the report  [default: reports/<study> beside the records]"
 )
@@ -79,6 +79,8 @@ def run(
     )
     study = Study.read(study_file)
     if dry_run:
+        from medtransfer.cli.plan_display import print_plan
+
         print_plan(plan_study(study, request))
         return 0
     return run_and_report(study, request, out)
@@ -129,67 +131,4 @@ def print_failures(store: Store, study: str) -> None:
         f"Of the study's trials, {len(failed)} failed; 'medtransfer status' names each. "
         "Once the cause is gone, run again with --retry-failed.",
         err=True,
-    )
-
-
-def print_plan(plan: Plan) -> None:
-    """Print what would run, how long it would take and how much memory; warnings go to standard error."""
-    from rich.table import Table
-
-    from medtransfer.cli.display import output_console
-
-    table = Table()
-    for heading in _PLAN_HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for row in plan.rows:
-        table.add_row(*_plan_cells(row))
-    console = output_console()
-    console.print(table)
-    for sentence in _plan_sentences(plan):
-        console.print(sentence)
-    for row in plan.rows:
-        if row.fault:
-            place = f"{row.task}, {row.model}, {row.protocol}"
-            click.echo(f"Warning: {place}: expected a probe that ends, got: {row.fault}", err=True)
-    if plan.needs_too_much_memory:
-        click.echo(_memory_warning(plan), err=True)
-
-
-def _plan_cells(row: PlanRow) -> tuple[str, ...]:
-    from medtransfer.cli.display import duration, gigabytes
-
-    fractions = ", ".join(f"{fraction:g} (x {number})" for fraction, number in row.fractions.items())
-    known = ("?", "?", "?")
-    if row.cost is not None:
-        memory = gigabytes(row.cost.memory_bytes) if row.cost.memory_bytes else ""
-        known = (duration(row.cost.cpu_s), duration(row.cost.most_s), memory)
-    return (row.task, row.model, row.protocol, fractions, str(row.trials), str(row.done), *known, row.basis)
-
-
-def _plan_sentences(plan: Plan) -> Iterator[str]:
-    from medtransfer.cli.display import duration, gigabytes
-
-    workers = max(plan.workers, 1)
-    bound = f", {duration(plan.most_seconds)} if no training stops early" * (plan.most_seconds > plan.seconds)
-    unknown = f", without the {plan.unknown} that are unknown" if plan.unknown else ""
-    yield (
-        f"{plan.total} trial{'s' * (plan.total != 1)}, {plan.done} done, {plan.total - plan.done} to run: "
-        f"about {duration(plan.seconds)} with {workers} worker(s){bound}{unknown}."
-    )
-    if plan.decoding_s:
-        yield f"Decoding images first takes about {duration(plan.decoding_s)} of one core of it."
-    if plan.worker_bytes:
-        yield (
-            f"A worker takes about {gigabytes(plan.worker_bytes)} of memory, {workers} about "
-            f"{gigabytes(workers * plan.worker_bytes)}; there are {gigabytes(plan.machine_bytes)}."
-        )
-
-
-def _memory_warning(plan: Plan) -> str:
-    from medtransfer.cli.display import gigabytes
-
-    fit = max(plan.machine_bytes // plan.worker_bytes, 1)
-    return (
-        f"Warning: workers: expected at most {gigabytes(plan.machine_bytes)} of memory in all, got {plan.workers} "
-        f"workers of about {gigabytes(plan.worker_bytes)}. Use --workers {fit}, or smaller batches or images."
     )

@@ -52,6 +52,16 @@ class Trial:
         return (*shared, settings, self.fingerprint)
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """A task and a model, with what their trials share, looked up once."""
+
+    task: PreparedTask
+    model: PreparedModel
+    network: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+
 def plan_trials(
     study: Study, tasks: Mapping[str, PreparedTask], models: Mapping[str, PreparedModel]
 ) -> list[Trial]:
@@ -105,12 +115,20 @@ def _block_trials(
     block: Block, tasks: Mapping[str, PreparedTask], models: Mapping[str, PreparedModel]
 ) -> list[Trial]:
     return [
-        _trial(tasks[entry.name], models[model.name], protocol, fraction, repetition)
+        trial
         for entry in block.tasks
         for model in block.models
+        for trial in _pair_trials(block, tasks[entry.name], models[model.name])
+    ]
+
+
+def _pair_trials(block: Block, task: PreparedTask, model: PreparedModel) -> list[Trial]:
+    pair = _Pair(task, model, _network_facts(model.model), _task_facts(task) | _pair_facts(task, model))
+    return [
+        _trial(pair, protocol, fraction, repetition)
         for protocol in block.protocols
         for fraction in block.label_fractions
-        for repetition in _repetitions(protocol, tasks[entry.name], fraction, block.seeds)
+        for repetition in _repetitions(protocol, task, fraction, block.seeds)
     ]
 
 
@@ -118,9 +136,8 @@ def _repetitions(protocol: TransferProtocol, task: PreparedTask, fraction: float
     return range(seeds if protocol.varied(task.task.kind, fraction) else 1)
 
 
-def _trial(
-    task: PreparedTask, model: PreparedModel, protocol: TransferProtocol, fraction: float, repetition: int
-) -> Trial:
+def _trial(pair: _Pair, protocol: TransferProtocol, fraction: float, repetition: int) -> Trial:
+    task, model = pair.task, pair.model
     kind = task.task.kind
     settings = protocol.settings(kind)
     identity: dict[str, Any] = {
@@ -130,7 +147,7 @@ def _trial(
         "metrics": list(task.task.metrics),
         "model": model.model.name,
         "weights": model.weights_hash,
-        "network": _network_facts(model.model),
+        "network": pair.network,
         "protocol": protocol.name,
         "protocol_revision": protocol.revision,
         "settings": settings,
@@ -146,7 +163,7 @@ def _trial(
         label_fraction=fraction,
         repetition=repetition,
         varied=protocol.varied(kind, fraction),
-        facts=_task_facts(task) | _pair_facts(task, model) | {"protocol_revision": protocol.revision},
+        facts={**pair.facts, "protocol_revision": protocol.revision},
     )
     return Trial(description, task, model, protocol)
 

@@ -10,9 +10,13 @@ from medtransfer.study.probe import Probe, ProbeRun
 from medtransfer.training.recipe import TrainingRecipe
 
 LATEST_STOP: Final = 3
-"""Training that may stop early is expected to do so before so many times the earliest epoch it can."""
+"""Training that may stop early is expected to do so before so many times the earliest epoch it can, unless its
+rate falls to 0 at the last one."""
 STOP_PLACE: Final = 2 / 3
 """Where between the earliest and the latest epoch it is expected to."""
+COSINE_STOP_PLACE: Final = 7 / 8
+"""The same under the cosine schedule. The 104 trainings of the first-light study, of 40 epochs with a patience of
+15, ended after 37.5 epochs on average, 0.89 of the way."""
 MOST_MAP_BYTES: Final = 512 << 20
 """Feature maps beyond this lie in a file; see :mod:`medtransfer.protocols.feature_maps`."""
 BYTES_PER_FEATURE: Final = 32
@@ -69,14 +73,20 @@ def recipe_of(settings: Mapping[str, Any]) -> TrainingRecipe | None:
 def expected_epochs(recipe: TrainingRecipe) -> float:
     """Return after how many epochs a training probably ends.
 
-    It can stop ``patience + 2`` epochs after its start at the earliest. How much later is not known before:
-    two thirds of the way to the last epoch, or to three times the earliest stop where that is less.
+    It can stop ``patience + 2`` epochs after its start at the earliest. How much later is not known before.
+    Under the cosine schedule the falling rate keeps improving the network: seven eighths of the way to the last
+    epoch. Otherwise two thirds of the way to the last epoch, or to three times the earliest stop where that is
+    less.
 
     Example:
-        >>> [expected_epochs(TrainingRecipe(epochs=n, patience=10)) for n in (8, 30, 1000)]
-        [8.0, 24.0, 28.0]
+        >>> [expected_epochs(TrainingRecipe(epochs=n, patience=10)) for n in (8, 28, 92)]
+        [8.0, 26.0, 82.0]
+        >>> [expected_epochs(TrainingRecipe(epochs=n, patience=10, schedule="constant")) for n in (30, 1000)]
+        [24.0, 28.0]
     """
     earliest = min(recipe.patience + 2, recipe.epochs)
+    if recipe.schedule == "cosine":
+        return earliest + COSINE_STOP_PLACE * (recipe.epochs - earliest)
     latest = min(LATEST_STOP * earliest, recipe.epochs)
     return earliest + STOP_PLACE * (latest - earliest)
 
