@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]*@")
@@ -15,6 +16,7 @@ _NEXT_WORD = r" [^\s'\",;:()<>?#/\\]+[/\\]"
 _BARE = re.compile(rf"(?<![\w/\\:.<…&])(?P<path>{_START}{_LETTER}+(?:{_NEXT_WORD}{_LETTER}*)*)")
 
 
+@lru_cache(maxsize=10_000)  # most texts of a report, such as names and versions, come again and again
 def hide_places(text: str) -> str:
     """Return text with every absolute path cut to its last part, and without passwords.
 

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from medtransfer.core.errors import ShapeError
 from medtransfer.stats.summaries import sample_std, summarise_runs
+from medtransfer.stats.t_distribution import t_above, t_below
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,6 @@ def posterior_chances(
     if not spread:
         return None
     scale = spread * math.sqrt(1 / runs.n + test_share)
-    above = float(stats.t.sf((margin - runs.mean) / scale, runs.n - 1))
-    below = float(stats.t.cdf((-margin - runs.mean) / scale, runs.n - 1))
+    above = t_above((margin - runs.mean) / scale, runs.n - 1)
+    below = t_below((-margin - runs.mean) / scale, runs.n - 1)
     return PosteriorChances(above, max(0.0, 1 - above - below), below, margin, runs.n)

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
-from scipy import stats
-
 from medtransfer.core.errors import ShapeError, UsageError
 from medtransfer.stats.comparison_record import Better, Comparison, Flag, Sidedness, leading_side
 from medtransfer.stats.power import POWER, minimum_detectable_difference
 from medtransfer.stats.summaries import check_confidence, summarise_runs
+from medtransfer.stats.t_distribution import t_above, t_below, t_quantile
 
 __all__ = ["Arm", "Better", "Comparison", "Flag", "Sidedness", "welch", "welch_from_summaries"]
 
 _LARGEST_LOG = 700.0
 """A ratio whose logarithm goes beyond this is no number any more."""
-_STUDENT_TAILS = {"greater": stats.t.sf, "less": stats.t.cdf}
+_STUDENT_TAILS = {"greater": t_above, "less": t_below}
 
 
 @dataclass(frozen=True)
@@ -151,16 +150,16 @@ class _Difference:
         return None if self.error is None else self.value / self.error
 
     def p_value(self, sidedness: Sidedness) -> float | None:
-        if self.statistic is None:
+        if self.statistic is None or self.df is None:
             return None
         if sidedness == "two-sided":
-            return float(2 * stats.t.sf(abs(self.statistic), self.df))
-        return float(_STUDENT_TAILS[sidedness](self.statistic, self.df))
+            return 2 * t_above(abs(self.statistic), self.df)
+        return _STUDENT_TAILS[sidedness](self.statistic, self.df)
 
     def interval(self, confidence: float) -> tuple[float | None, float | None]:
-        if self.error is None:
+        if self.error is None or self.df is None:
             return None, None
-        half = float(stats.t.ppf((1 + confidence) / 2, self.df)) * self.error
+        half = t_quantile((1 + confidence) / 2, self.df) * self.error
         return self.value - half, self.value + half
 
 

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from medtransfer.core.errors import ShapeError
 from medtransfer.stats.comparisons import Arm
 from medtransfer.stats.patients import MOST_UNDEFINED, checked_draws
 from medtransfer.stats.summaries import sample_std, summarise_runs
+from medtransfer.stats.t_distribution import t_above, t_below, t_quantile
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,14 @@ def _tested(
     if error is None or df is None:
         return Equivalence(margin, difference, None, None, None, None, None, None, alpha, paired)
     t_low, t_high = (difference + margin) / error, (difference - margin) / error
-    half = float(stats.t.isf(alpha, df)) * error
+    half = -t_quantile(alpha, df) * error
     return Equivalence(
         margin=margin,
         difference=difference,
         t_low=t_low,
         t_high=t_high,
         df=df,
-        p=float(max(stats.t.sf(t_low, df), stats.t.cdf(t_high, df))),
+        p=max(t_above(t_low, df), t_below(t_high, df)),
         low=difference - half,
         high=difference + half,
         alpha=alpha,

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats
 
 from medtransfer.core.errors import ShapeError
+from medtransfer.stats.t_distribution import t_above
 
 MOST_PAIRS = 20
 """Pairs up to which all sign patterns are counted."""
@@ -151,7 +152,7 @@ def corrected_resampled_t(differences: Sequence[float], test_share: float) -> tu
     if variance <= _SLACK**2:
         return None
     t = float(values.mean()) / math.sqrt(variance * (1 / n + test_share))
-    return t, float(2 * stats.t.sf(abs(t), n - 1))
+    return t, 2 * t_above(abs(t), n - 1)
 
 
 def _finite(values: Sequence[float], name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from medtransfer.core.errors import ShapeError, UsageError
 from medtransfer.stats.comparison_record import Better, Comparison, Flag, Sidedness, leading_side
 from medtransfer.stats.comparisons import Arm
 from medtransfer.stats.power import POWER, minimum_detectable_paired_difference
 from medtransfer.stats.summaries import check_confidence, sample_std, summarise_runs
+from medtransfer.stats.t_distribution import t_above, t_below, t_quantile
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def paired_t(
     mean, spread = math.fsum(differences) / first.n, _spread(differences, a, b)
     error = spread / math.sqrt(first.n) if spread else None
     df = float(first.n - 1)
-    half = None if error is None else float(stats.t.ppf((1 + confidence) / 2, df)) * error
+    half = None if error is None else t_quantile((1 + confidence) / 2, df) * error
     relative = (first.mean / second.mean - 1) * 100 if min(first.mean, second.mean) > 0 else None
     flags: tuple[Flag, ...] = ()
     if error is None:
@@ -136,5 +135,5 @@ def _spread(differences: list[float], a: Sequence[float], b: Sequence[float]) ->
 
 def _p(t: float, df: float, sidedness: Sidedness) -> float:
     if sidedness == "two-sided":
-        return float(2 * stats.t.sf(abs(t), df))
-    return float(stats.t.sf(t, df) if sidedness == "greater" else stats.t.cdf(t, df))
+        return 2 * t_above(abs(t), df)
+    return t_above(t, df) if sidedness == "greater" else t_below(t, df)

@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from medtransfer.core.errors import ShapeError
+from medtransfer.stats.t_distribution import t_quantile
 
 ROUNDING = 1e-12
 """Values that differ by less than this share of their size are the same number computed twice."""
@@ -67,7 +66,7 @@ def summarise_runs(values: Sequence[float], confidence: float = 0.95) -> RunSumm
         raise ShapeError(f"runs: expected finite values, got {runs!r}. Leave failed runs out.")
     check_confidence(confidence)
     n, mean, std = len(runs), math.fsum(runs) / len(runs), sample_std(runs)
-    half = None if std is None else float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / math.sqrt(n)
+    half = None if std is None else t_quantile((1 + confidence) / 2, n - 1) * std / math.sqrt(n)
     return RunSummary(
         n=n,
         mean=mean,
