@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -100,3 +102,34 @@ def test_a_limit_that_is_no_number_is_refused(given: str, monkeypatch: pytest.Mo
 def test_the_limit_is_in_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LIMIT_VARIABLE, "1.5")
     assert folder_limit_bytes() == 1_500_000_000
+
+
+PROCESS = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from medtransfer.features.array_files import open_arrays
+
+folder, name = Path(sys.argv[1]), sys.argv[2]
+(folder / f"ready-{name}").touch()
+while len(list(folder.glob("ready-*"))) < 2:
+    time.sleep(0.001)
+
+def make():
+    with (folder / "made").open("a") as log:
+        log.write(name)
+    return {"values": np.arange(200_000.0)}
+
+print(open_arrays(folder / "arrays", "k", make)["values"].sum())
+"""
+
+
+def test_processes_that_need_the_same_arrays_at_once_make_them_once(tmp_path: Path) -> None:
+    started = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, tmp_path, name], stdout=subprocess.PIPE, text=True)
+        for name in "ab"
+    ]
+    said = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert [float(line) for line in said] == [np.arange(200_000.0).sum()] * 2
+    assert (tmp_path / "made").read_text() in {"a", "b"}

@@ -136,7 +136,7 @@ def test_settings_are_json_and_tell_every_difference() -> None:
     changed |= {"precision": "bf16-mixed", "mask_loss": "bce", "batch_dice": True, "augmentation": "none"}
     changed |= {"preset": "studyA-seg", "decoder": "upernet", "decoder_channels": (9,), "micro_batch": 2}
     changed |= {"learning_rates": (3e-4, 1e-3), "layer_decay": 0.7, "train_last": 1, "average_decay": 0.9}
-    changed |= {"pixel_weights": (1.0, 2.0), "epoch_factor": 0.9}
+    changed |= {"pixel_weights": (1.0, 2.0), "epoch_factor": 0.9, "normalization": "study"}
     assert set(changed) | {"ten_crops"} == set(Finetune.model_fields)
     assert Finetune(ten_crops=True).settings(TaskKind.BINARY) != Finetune().settings(TaskKind.BINARY)
     for name, value in changed.items():

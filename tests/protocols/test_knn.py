@@ -130,6 +130,32 @@ def test_numbers_do_not_depend_on_the_other_requests(
     assert scores(together[0], "test").tobytes() != scores(together[1], "test").tobytes()
 
 
+def test_every_pair_is_compared_once_in_blocks_for_all_subsets_and_ks(
+    drawn: ModuleType, tmp_path: Path, features: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products: list[tuple[int, ...]] = []
+
+    class Watched(np.ndarray):
+        def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+            plain = [np.asarray(each) for each in inputs]
+            found = getattr(ufunc, method)(*plain, **options)
+            if ufunc is np.matmul:
+                products.append(found.shape)
+            return found
+
+    unit_rows = fit_knn.unit_rows
+    monkeypatch.setattr(fit_knn, "unit_rows", lambda values: unit_rows(values).view(Watched))
+    monkeypatch.setattr(fit_knn, "QUERIES_AT_ONCE", 16)
+    bench = make_bench(drawn, tmp_path)
+    features(bench)
+    asked = [request(bench, share, number) for share in (0.3, 0.7, 1.0) for number in range(5)]
+    assert len(list(Knn().fit(bench, asked))) == 15
+    queries = sum(len(bench.cases.indices(split)) for split in ("val", "test"))
+    assert sum(rows for rows, _ in products) == queries
+    assert max(rows for rows, _ in products) == 16
+    assert {columns for _, columns in products} == {len(bench.cases.indices("train"))}
+
+
 def test_only_the_subset_votes(drawn: ModuleType, tmp_path: Path, features: Any) -> None:
     bench = make_bench(drawn, tmp_path)
     features(bench)

@@ -284,3 +284,20 @@ def test_reading_a_study_imports_no_torch(write_study) -> None:
         check=True,
     )
     assert ended.stdout == "False\n"
+
+
+def test_numbers_with_an_exponent_are_numbers(write_study) -> None:
+    study = Study.read(
+        write_study(
+            """
+            name: '1e3'
+            tasks: [breastmnist]
+            models: [resnet20.random]
+            protocols:
+              - finetune: {learning_rates: [1e-4, 3e-4, 1E+2], weight_decay: 1.e-2}
+            """
+        )
+    )
+    (settings,) = study.blocks[0].protocols
+    assert settings == Finetune(learning_rates=(1e-4, 3e-4, 100.0), weight_decay=0.01)
+    assert study.name == "1e3"

@@ -8,6 +8,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.datasets import load_digits, load_iris
 
 from medtransfer.core.errors import ShapeError
+from medtransfer.transferability.decomposition import decompose
 from medtransfer.transferability.h_score import h_score, shrinkage_h_score
 
 IRIS, SPECIES = load_iris(return_X_y=True)
@@ -67,3 +68,35 @@ def test_what_no_score_can_mean_is_refused(score):
         score(np.ones((150, 4)), SPECIES)
     with pytest.raises(ShapeError, match="shape"):
         score(IRIS, SPECIES[:-1])
+
+
+@pytest.mark.parametrize(
+    ("features", "labels"),
+    [
+        pytest.param(IRIS, SPECIES, id="iris"),
+        pytest.param(IRIS[UNEVEN] + 5, SPECIES[UNEVEN], id="uneven classes, shifted"),
+        pytest.param(DIGITS, NUMBERS, id="columns of zeros"),
+        pytest.param(DIGITS[:40], NUMBERS[:40], id="fewer cases than features"),
+        pytest.param(np.column_stack([IRIS, np.ones(150)]), SPECIES, id="a constant feature"),
+        pytest.param(IRIS - IRIS.mean(axis=0), SPECIES, id="centred already"),
+        pytest.param(np.column_stack([IRIS, IRIS @ [1, 2, 3, 4]]), SPECIES, id="one feature too many"),
+    ],
+)
+def test_the_decomposition_that_logme_uses_gives_the_same_scores(features, labels, monkeypatch):
+    plain, shrunk = h_score(features, labels), shrinkage_h_score(features, labels)
+    spectrum = decompose(features)
+    monkeypatch.setattr("numpy.linalg.pinv", lambda *_, **__: pytest.fail("decomposed again"))
+    monkeypatch.setattr("scipy.linalg.pinvh", lambda *_, **__: pytest.fail("decomposed again"))
+    monkeypatch.setattr("scipy.linalg.solve", lambda *_, **__: pytest.fail("solved again"))
+    found = shrinkage_h_score(features, labels, spectrum)
+    assert found.value == pytest.approx(shrunk.value, rel=1e-7)
+    assert found.shrinkage == pytest.approx(shrunk.shrinkage, rel=1e-9)
+    again = h_score(features, labels, spectrum)
+    assert again.reason == plain.reason
+    assert again.value == (None if plain.value is None else pytest.approx(plain.value, rel=1e-7))
+
+
+@pytest.mark.parametrize("score", [h_score, shrinkage_h_score])
+def test_the_decomposition_of_other_features_is_refused(score):
+    with pytest.raises(ShapeError, match="decomposition of features"):
+        score(IRIS, SPECIES, decompose(IRIS[:100]))

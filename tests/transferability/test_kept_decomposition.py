@@ -9,6 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from medtransfer.transferability import kept_decomposition
+from medtransfer.transferability.h_score import shrinkage_h_score
 from medtransfer.transferability.kept_decomposition import open_decomposition
 from medtransfer.transferability.logme import logme
 
@@ -27,6 +28,9 @@ def test_the_kept_decomposition_gives_the_same_score(
     fresh = logme(FEATURES[rows], NUMBERS[rows])
     assert logme(FEATURES[rows], NUMBERS[rows], first) == fresh
     assert logme(FEATURES[rows], NUMBERS[rows], again) == fresh
+    of_all = shrinkage_h_score(FEATURES[rows], NUMBERS[rows])
+    of_kept = shrinkage_h_score(FEATURES[rows], NUMBERS[rows], again)
+    assert of_kept.value == pytest.approx(of_all.value, rel=1e-7)
 
 
 def test_other_features_and_other_cases_have_their_own(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from medtransfer.data import augmentation as views
 from medtransfer.data.augmentation import Augmentation
 from medtransfer.data.decoded_cache import cache_side
 from medtransfer.models.decoders import Decoder, check_widths
+from medtransfer.protocols.input_normalisation import NORMALIZATION_HELP, Normalization, fit_normalised
 from medtransfer.protocols.presets import presets
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
 from medtransfer.training.recipe import MaskLoss, Optimiser, Precision, Schedule, TrainingRecipe
@@ -48,6 +49,7 @@ class Finetune(BaseModel):
         le=2048,
         description="Side of the images in pixels; the source model's own if unset.",
     )
+    normalization: Normalization = Field(default="model", description=NORMALIZATION_HELP)
     epochs: int | None = Field(default=None, ge=1, description="Most passes over the training cases.")
     batch_size: int | None = Field(
         default=None,
@@ -234,6 +236,8 @@ class Finetune(BaseModel):
             found["ten_crops"] = True
         if self.learning_rates is not None:
             found["learning_rates"] = list(self.learning_rates)
+        if self.normalization != "model":
+            found["normalization"] = self.normalization
         return found
 
     def _require_kind(self, kind: TaskKind) -> None:
@@ -266,4 +270,4 @@ class Finetune(BaseModel):
         """
         from medtransfer.protocols.fit_finetune import fit_finetune
 
-        return fit_finetune(self, bench, requests)
+        return fit_normalised(self, bench, lambda changed: fit_finetune(self, changed, requests))

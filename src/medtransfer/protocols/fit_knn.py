@@ -62,13 +62,12 @@ def _search(
 ) -> dict[bytes, Neighbours]:
     """Return the nearest cases of validation, then test, in every subset, by row of the case table."""
     train = bench.cases.indices("train")
-    directions = unit_rows(features)
-    targets = directions[train].T
-    queries = directions[np.concatenate(splits_of(bench))]
+    targets = unit_rows(features[train]).T
+    queries = np.concatenate(splits_of(bench))
     columns = {key: np.searchsorted(train, rows) for key, rows in subsets.items()}
     parts: dict[bytes, list[Neighbours]] = {key: [] for key in subsets}
     for start in range(0, len(queries), QUERIES_AT_ONCE):
-        similarities = queries[start : start + QUERIES_AT_ONCE] @ targets
+        similarities = unit_rows(features[queries[start : start + QUERIES_AT_ONCE]]) @ targets
         for key, chosen in columns.items():
             within = nearest(similarities[:, chosen], min(most, len(chosen)))
             parts[key].append(Neighbours(subsets[key][within.numbers], within.similarities))

@@ -48,7 +48,14 @@ def _fit_subset(
     size: int,
 ) -> Transfer:
     cases, train = bench.cases, request.train
-    heads = fit_heads(features[train], cases.labels()[train], cases.kind, cases.classes, settings.strengths)
+    heads = fit_heads(
+        features[train],
+        cases.labels()[train],
+        cases.kind,
+        cases.classes,
+        settings.strengths,
+        balanced=settings.class_weights == "balanced",
+    )
     val, test = splits_of(bench)
     on_val = heads.probabilities(features[val])
     choice = choose_on_validation(bench, val, list(on_val))
@@ -68,7 +75,7 @@ def _fit_subset(
             "features_that_vary": len(heads.standardisation.kept),
             "selection_metric": bench.selection_metric,
             "strengths": _path(heads, choice),
-            "heads_not_converged": sum(not fit.converged for fit in heads.fits),
+            "heads_not_converged": sum(max(len(fit.unfinished), not fit.converged) for fit in heads.fits),
             "notes": list(heads.notes),
         },
     )

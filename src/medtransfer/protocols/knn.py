@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.decoded_cache import cache_side
 from medtransfer.features.extraction import Engine, Extraction, FeaturePrecision, changed_extraction
+from medtransfer.protocols.input_normalisation import NORMALIZATION_HELP, Normalization, fit_normalised
 from medtransfer.protocols.nearest_neighbours import TEMPERATURE, Vote
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
 
@@ -35,6 +36,7 @@ class Knn(BaseModel):
         le=2048,
         description="Side of the images in pixels; the source model's own if unset.",
     )
+    normalization: Normalization = Field(default="model", description=NORMALIZATION_HELP)
     engine: Engine = Field(
         default="torch",
         description="what computes embeddings: torch, or openvino, which is faster on many CPUs.",
@@ -83,6 +85,7 @@ class Knn(BaseModel):
             "votes": list(self.votes),
             "temperature": TEMPERATURE,
             **changed_extraction(self.extraction()),
+            **({} if self.normalization == "model" else {"normalization": self.normalization}),
         }
 
     def extraction(self) -> Extraction:
@@ -111,4 +114,4 @@ class Knn(BaseModel):
         """
         from medtransfer.protocols.fit_knn import fit_knn
 
-        return fit_knn(self, bench, requests)
+        return fit_normalised(self, bench, lambda changed: fit_knn(self, changed, requests))

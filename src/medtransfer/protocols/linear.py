@@ -12,6 +12,7 @@ from medtransfer.data.decoded_cache import cache_side
 from medtransfer.features.extraction import Engine, Extraction, FeaturePrecision, changed_extraction
 from medtransfer.models.decoders import Decoder, check_widths
 from medtransfer.protocols.frozen_decoder_settings import FrozenDecoderSettings
+from medtransfer.protocols.input_normalisation import NORMALIZATION_HELP, Normalization, fit_normalised
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
 from medtransfer.training.recipe import MaskLoss
 
@@ -57,6 +58,7 @@ class Linear(BaseModel):
         le=2048,
         description="Side of the images in pixels; the source model's own if unset.",
     )
+    normalization: Normalization = Field(default="model", description=NORMALIZATION_HELP)
     engine: Engine = Field(
         default="torch",
         description="Classification: what computes embeddings: torch, or openvino, which is faster on many CPUs.",
@@ -68,6 +70,10 @@ class Linear(BaseModel):
         default=STRENGTHS,
         min_length=1,
         description="Classification: inverse regularisation strengths C that validation chooses from.",
+    )
+    class_weights: Literal["balanced"] | None = Field(
+        default=None,
+        description="Classification: balanced weights every class by the inverse of its share of the training cases.",
     )
     epochs: int | None = Field(default=None, ge=1, description="Segmentation: most passes over the cases.")
     batch_size: int | None = Field(
@@ -128,10 +134,13 @@ class Linear(BaseModel):
 
     def settings(self, kind: TaskKind) -> dict[str, Any]:
         """Return the resolved settings as JSON values; those that a kind does not use are left out."""
+        later: dict[str, Any] = {} if self.normalization == "model" else {"normalization": self.normalization}
         if not kind.is_classification:
-            return self.decoder_settings().resolved()
+            return self.decoder_settings().resolved() | later
+        if self.class_weights is not None:
+            later["class_weights"] = self.class_weights
         found = {"image_size": self.image_size, "strengths": list(self.strengths)}
-        return found | changed_extraction(self.extraction())
+        return found | changed_extraction(self.extraction()) | later
 
     def extraction(self) -> Extraction:
         """Return how embeddings are computed and kept."""
@@ -158,6 +167,9 @@ class Linear(BaseModel):
             TrialError: If features are not finite, or validation cannot choose.
             UsageError: If the source model cannot take images of that size, or has no feature maps.
         """
+        return fit_normalised(self, bench, lambda changed: self._fit(changed, requests))
+
+    def _fit(self, bench: Bench, requests: Sequence[TransferRequest]) -> Iterator[Transfer]:
         if not bench.cases.kind.is_classification:
             from medtransfer.protocols.frozen_decoder import fit_frozen_decoder
 

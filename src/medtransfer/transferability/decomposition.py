@@ -46,6 +46,40 @@ class Decomposition:
         along = self.directions.T @ (features.T @ targets)
         return np.square(along) / self.energies[:, None]
 
+    def coordinates(self, features: FloatArray, targets: FloatArray) -> FloatArray:
+        """Return targets in the basis of the left singular vectors, ``U' t``, shape (K, C).
+
+        Args:
+            features: F, shape (N, D), the same as was decomposed.
+            targets: One target per column, shape (N, C).
+        """
+        if not self.of_features:
+            return np.asarray(self.directions.T @ targets)
+        along = self.directions.T @ (features.T @ targets)
+        return np.asarray(along / np.sqrt(self.energies)[:, None])
+
+    def basis(self, features: FloatArray) -> FloatArray:
+        """Return the left singular vectors ``U``, shape (N, K).
+
+        Args:
+            features: F, shape (N, D), the same as was decomposed.
+        """
+        if not self.of_features:
+            return self.directions
+        return np.asarray(features @ self.directions / np.sqrt(self.energies))
+
+    def require_fit(self, features: FloatArray, score: str) -> None:
+        """Raise unless this can be the decomposition of these features.
+
+        Raises:
+            ShapeError: If their shape is another.
+        """
+        if (self.cases, self.features) != features.shape:
+            raise ShapeError(
+                f"{score}: expected the decomposition of features {features.shape}, got one of "
+                f"{(self.cases, self.features)}."
+            )
+
 
 def decompose(features: npt.NDArray[np.floating]) -> Decomposition:
     """Return the decomposition of features through the smaller of their two Gram matrices.

@@ -10,7 +10,8 @@ from scipy import linalg
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 from medtransfer.core.errors import ShapeError
-from medtransfer.transferability.decomposition import checked_features
+from medtransfer.transferability.class_coordinates import ClassCoordinates
+from medtransfer.transferability.decomposition import Decomposition, checked_features
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -29,49 +30,71 @@ class HScore:
     """Share of the identity in the covariance; null for the plain score."""
 
 
-def h_score(features: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> HScore:
+def h_score(
+    features: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    decomposition: Decomposition | None = None,
+) -> HScore:
     """Return ``tr(pinv(cov F) cov(E[F | y]))``; null for N <= D, where it is C - 1 whatever the labels.
 
     Args:
         features: F, shape (N, D), of training cases only.
         labels: Class numbers, shape (N,).
+        decomposition: That of ``features``, not centred, where it is known already; saves all that is
+            quadratic in N or D.
 
     Raises:
-        ShapeError: If the features are not finite, or the labels do not fit or do not vary.
+        ShapeError: If the features are not finite, the labels do not fit or do not vary, or the
+            decomposition is that of other features.
 
     Reference:
         Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning",
         ICIP 2019.
     """
-    centred, between = _centred_and_between(features, labels)
-    cases, columns = centred.shape
+    table, numbers = _checked(features, labels)
+    cases, columns = table.shape
     if cases <= columns:
         return HScore(
             None,
             f"{cases} cases for {columns} features: the score is the number of classes less one, whatever "
             "the labels",
         )
+    if decomposition is not None:
+        decomposition.require_fit(table, "H-score")
+        return HScore(ClassCoordinates.of(decomposition, table, numbers).explained(0.0))
+    centred, between = _centred_and_between(table, numbers)
     within = centred.T @ centred / (cases - 1)
     inverse = np.linalg.pinv(within, rcond=_RCOND, hermitian=True)
     return HScore(float(np.sum(inverse * (between.T @ between / (cases - 1)))))
 
 
-def shrinkage_h_score(features: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> HScore:
+def shrinkage_h_score(
+    features: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    decomposition: Decomposition | None = None,
+) -> HScore:
     """Return the H-score with a covariance of Ledoit and Wolf, which exists for N <= D as well.
 
     Args:
         features: F, shape (N, D), of training cases only.
         labels: Class numbers, shape (N,).
+        decomposition: That of ``features``, not centred, where it is known already; saves all that is
+            quadratic in N or D.
 
     Raises:
-        ShapeError: If the features are not finite, or the labels do not fit or do not vary.
+        ShapeError: If the features are not finite, the labels do not fit or do not vary, or the
+            decomposition is that of other features.
 
     Reference:
         Ibrahim et al., "Newer is not always better: Rethinking transferability metrics, their
         peculiarities, stability and performance", ECML 2022.
     """
-    centred, between = _centred_and_between(features, labels)
-    cases, columns = centred.shape
+    table, numbers = _checked(features, labels)
+    cases, columns = table.shape
+    if decomposition is not None:
+        decomposition.require_fit(table, "H-score")
+        return _shrunk_by_spectrum(decomposition, table, numbers)
+    centred, between = _centred_and_between(table, numbers)
     shrinkage = float(ledoit_wolf_shrinkage(centred, assume_centered=True))
     floor = shrinkage * float(np.sum(np.square(centred))) / cases / columns
     kept = (1 - shrinkage) * between.T @ between / (cases - 1)
@@ -95,20 +118,55 @@ def _by_cases(centred: FloatArray, between: FloatArray, shrinkage: float, floor:
     return (1 - shrinkage) / (cases - 1) * (whole - removed) / floor
 
 
-def _centred_and_between(
+def _shrunk_by_spectrum(
+    decomposition: Decomposition, table: FloatArray, numbers: npt.NDArray[np.intp]
+) -> HScore:
+    cases, columns = table.shape
+    shrinkage, variance = _ledoit_wolf(decomposition, table)
+    if shrinkage == 1:
+        return HScore(0.0, shrinkage=shrinkage)
+    penalty = shrinkage / (1 - shrinkage) * variance / columns
+    between = ClassCoordinates.of(decomposition, table, numbers).explained(penalty)
+    return HScore(cases / (cases - 1) * between, shrinkage=shrinkage)
+
+
+def _ledoit_wolf(decomposition: Decomposition, table: FloatArray) -> tuple[float, float]:
+    """Return the shrinkage of centred features, and the sum of their squares, without a product of matrices.
+
+    Reference:
+        Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", Journal of
+        Multivariate Analysis 88, 2004, lemmas 3.2 to 3.5.
+    """
+    cases, columns = table.shape
+    mean = table.mean(axis=0)
+    lengths = np.square(table - mean).sum(axis=1)
+    total, square = float(lengths.sum()), float(mean @ mean)
+    whole = float(np.square(decomposition.energies).sum())  # squared norm of F'F, then of the centred one
+    whole += -2 * cases * float(np.square(table @ mean).sum()) + (cases * square) ** 2
+    spread = whole / cases**2 - (total / cases) ** 2 / columns
+    noise = (float(np.square(lengths).sum()) - whole / cases) / cases**2
+    return (min(noise, spread) / spread if spread > 0 and noise > 0 else 0.0), total
+
+
+def _checked(
     features: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]
-) -> tuple[FloatArray, FloatArray]:
-    """Return the centred features, and for each case the centred mean of its class, both (N, D)."""
+) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+    """Return features as float64 and classes numbered from 0, (N, D) and (N,)."""
     table = checked_features(features)
     classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
     if np.shape(labels) != (len(table),):
         raise ShapeError(f"labels: expected shape ({len(table)},), got {np.shape(labels)}.")
     if len(classes) < 2:
         raise ShapeError("H-score: expected cases of two classes, got one. Give labels that vary.")
-    centred = table - table.mean(axis=0)
-    if not centred.any():
+    if (table == table[0]).all():
         raise ShapeError("features: expected columns that vary, got constant ones. Check the network.")
-    means = np.zeros((len(classes), table.shape[1]))
+    return table, numbers
+
+
+def _centred_and_between(table: FloatArray, numbers: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+    """Return the centred features, and for each case the centred mean of its class, both (N, D)."""
+    centred = table - table.mean(axis=0)
+    means = np.zeros((numbers.max() + 1, table.shape[1]))
     np.add.at(means, numbers, centred)
     means /= np.bincount(numbers)[:, None]
     return centred, means[numbers]

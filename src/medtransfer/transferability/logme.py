@@ -56,11 +56,7 @@ def logme(
     """
     table = checked_features(features)
     spectrum = decompose(table) if decomposition is None else decomposition
-    if (spectrum.cases, spectrum.features) != table.shape:
-        raise ShapeError(
-            f"LogME: expected the decomposition of features {table.shape}, got one of "
-            f"{(spectrum.cases, spectrum.features)}."
-        )
+    spectrum.require_fit(table, "LogME")
     targets = one_hot(labels, len(table))
     varying = targets.any(axis=0) & ~targets.all(axis=0)
     declared = targets.shape[1] if np.ndim(labels) == 1 else np.shape(labels)[1]

@@ -41,7 +41,12 @@ class Head:
     """Whether the tolerance was reached."""
 
 
-def fit_binary_path(geometry: Geometry, targets: FloatArray, strengths: Sequence[float]) -> list[Head]:
+def fit_binary_path(
+    geometry: Geometry,
+    targets: FloatArray,
+    strengths: Sequence[float],
+    counts: FloatArray | None = None,
+) -> list[Head]:
     """Return the head of each strength, at the minimum of ``C * sum(log loss) + |w|^2 / 2``.
 
     Hessians are factorised in single precision first; gradients, objectives and line searches are in
@@ -51,19 +56,21 @@ def fit_binary_path(geometry: Geometry, targets: FloatArray, strengths: Sequence
         geometry: Training features of n cases.
         targets: 0 or 1, shape (n,), both present.
         strengths: Inverse regularisation C, positive, ascending.
+        counts: How much the log loss of each case counts, positive, shape (n,); None for 1.
     """
-    path = _Path(geometry, targets)
+    path = _Path(geometry, targets, np.ones(len(targets)) if counts is None else counts)
     return [path.fit(strength) for strength in strengths]
 
 
 class _Path:
     """A point that follows the minimum while the strength rises."""
 
-    def __init__(self, geometry: Geometry, targets: FloatArray) -> None:
+    def __init__(self, geometry: Geometry, targets: FloatArray, counts: FloatArray) -> None:
         self.geometry = geometry
         self.targets = targets
+        self.counts = counts
         self.signs = 2 * targets - 1
-        share = targets.mean()
+        share = (counts * targets).sum() / counts.sum()
         self.head = np.zeros(geometry.size)
         self.intercept = float(np.log(share / (1 - share)))
         self.scores = np.full(geometry.cases, self.intercept)
@@ -85,7 +92,7 @@ class _Path:
 
     def slopes(self, strength: float) -> FloatArray:
         """Return the derivative of the weighted loss by each case's score, (n,)."""
-        return np.asarray(strength * (expit(self.scores) - self.targets))
+        return np.asarray(strength * self.counts * (expit(self.scores) - self.targets))
 
     def _move_along_tangent(self, strength: float) -> None:
         """Follow the path's tangent at the last minimum as far as it lowers the new objective."""
@@ -119,7 +126,7 @@ class _Path:
             if line.is_near or 0 < line.distance <= REUSE_BELOW * last_distance:
                 return line
         chances = expit(self.scores)
-        curvatures = strength * chances * (1 - chances)
+        curvatures = strength * self.counts * chances * (1 - chances)
         single = self._factors_made < SINGLE_PRECISION_FACTORS
         for precision in (np.float32, np.float64) if single else (np.float64,):
             self._factors_made += 1
@@ -193,10 +200,11 @@ class _Line:
         agreement = self._path.signs * (self._path.scores + length * self.scores)
         losses = np.log1p(np.exp(-np.abs(agreement))) - np.minimum(agreement, 0)
         square = self._path.square + length * (2 * self.cross + length * self.square)
-        return float(self._strength * losses.sum() + square / 2)
+        return float(self._strength * (self._path.counts * losses).sum() + square / 2)
 
     def _derivatives(self, length: float) -> tuple[float, float]:
         chances = expit(self._path.scores + length * self.scores)
-        slope = self._strength * ((chances - self._path.targets) @ self.scores)
-        curvature = self._strength * ((chances * (1 - chances)) @ self.scores**2)
+        counts = self._path.counts
+        slope = self._strength * ((counts * (chances - self._path.targets)) @ self.scores)
+        curvature = self._strength * ((counts * chances * (1 - chances)) @ self.scores**2)
         return float(slope + self.cross + length * self.square), float(curvature + self.square)

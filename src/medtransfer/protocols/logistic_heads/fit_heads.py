@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError
 from medtransfer.core.task_kind import TaskKind
-from medtransfer.protocols.logistic_heads.binary_path import fit_binary_path
-from medtransfer.protocols.logistic_heads.geometry import Geometry, build_geometry
+from medtransfer.protocols.logistic_heads.binary_path import Head, fit_binary_path
+from medtransfer.protocols.logistic_heads.geometry import build_geometry
 from medtransfer.protocols.logistic_heads.softmax_grid import fit_softmax_grid
 from medtransfer.protocols.logistic_heads.standardisation import Standardisation
 
@@ -29,10 +29,12 @@ class HeadFit:
     """Largest Euclidean norm of the gradient of ``mean(log loss) + |w|^2 / (2 C n)``, intercept included."""
     converged: bool
     """Whether every head reached its tolerance."""
+    unfinished: tuple[str, ...] = ()
+    """Of separate heads, the classes whose head did not."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
-        return asdict(self)
+        return {**asdict(self), "unfinished": list(self.unfinished)}
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def fit_heads(
     kind: TaskKind,
     classes: Sequence[str],
     strengths: Sequence[float],
+    *,
+    balanced: bool = False,
 ) -> LogisticHeads:
     """Fit L2-regularised logistic regression for every strength, each at its minimum.
 
@@ -96,6 +100,8 @@ def fit_heads(
         kind: A classification kind.
         classes: C class names.
         strengths: Inverse regularisation C, positive, strictly ascending.
+        balanced: Whether every class's cases count as much together as any other's, as scikit-learn's
+            ``class_weight="balanced"``; for multi-label tasks those with and those without each label.
 
     Raises:
         ShapeError: If the strengths are not positive and ascending, or the arrays disagree on n.
@@ -110,10 +116,11 @@ def fit_heads(
     inputs = standardisation(features)
     grid = tuple(float(strength) for strength in strengths)
     if kind is TaskKind.MULTI_CLASS:
-        fitted = _fit_softmax(inputs, labels, classes, grid)
+        fitted = _fit_softmax(inputs, labels, classes, grid, balanced)
     else:
         truth = labels[:, None] if kind is TaskKind.BINARY else _hard(labels)
-        fitted = _fit_separate(inputs, truth.astype(np.float64), classes[-truth.shape[1] :], grid)
+        names = classes[-truth.shape[1] :]
+        fitted = _fit_separate(inputs, truth.astype(np.float64), names, grid, balanced)
     return LogisticHeads(kind, grid, standardisation, *fitted)
 
 
@@ -121,7 +128,11 @@ _Fitted = tuple[FloatArray, FloatArray, tuple[HeadFit, ...], tuple[str, ...]]
 
 
 def _fit_separate(
-    inputs: FloatArray, truth: FloatArray, names: Sequence[str], strengths: tuple[float, ...]
+    inputs: FloatArray,
+    truth: FloatArray,
+    names: Sequence[str],
+    strengths: tuple[float, ...],
+    balanced: bool,
 ) -> _Fitted:
     """Fit one head per column of the truth, each on the cases whose label is known."""
     geometry = build_geometry(inputs)
@@ -139,23 +150,36 @@ def _fit_separate(
                 f"constant score {share:.0f} for {name!r}: {_all_or_none(share)} training case has it"
             )
             continue
-        fitted = _fit_column(geometry if known.all() else build_geometry(inputs[known]), targets, strengths)
-        weights[:, column], intercepts[:, column] = fitted[0], fitted[1]
-        fits = [_worse(first, second) for first, second in zip(fits, fitted[2], strict=True)]
+        of_known = geometry if known.all() else build_geometry(inputs[known])
+        counts = _balance(targets) if balanced else None
+        heads = fit_binary_path(of_known, np.ascontiguousarray(targets), strengths, counts)
+        weights[:, column] = of_known.weights(np.stack([head.vector for head in heads]))
+        intercepts[:, column] = [head.intercept for head in heads]
+        fits = [_worse(fit, _fit_of(head, name)) for fit, head in zip(fits, heads, strict=True)]
     return weights, intercepts, tuple(fits), tuple(notes)
 
 
-def _fit_column(
-    geometry: Geometry, targets: FloatArray, strengths: tuple[float, ...]
-) -> tuple[FloatArray, FloatArray, list[HeadFit]]:
-    heads = fit_binary_path(geometry, np.ascontiguousarray(targets), strengths)
-    fits = [HeadFit(head.steps, head.gradient_norm, head.converged) for head in heads]
-    weights = geometry.weights(np.stack([head.vector for head in heads]))
-    return weights, np.array([head.intercept for head in heads]), fits
+def _fit_of(head: Head, name: str) -> HeadFit:
+    return HeadFit(head.steps, head.gradient_norm, head.converged, () if head.converged else (name,))
+
+
+def _balance(labels: npt.NDArray[Any]) -> FloatArray:
+    """Return how much each case counts, (n,): n over the classes that occur and over its own's cases.
+
+    Example:
+        >>> _balance(np.array([0, 0, 0, 1])).round(2).tolist()
+        [0.67, 0.67, 0.67, 2.0]
+    """
+    _, numbers, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    return np.asarray((len(labels) / (len(sizes) * sizes))[numbers], dtype=np.float64)
 
 
 def _fit_softmax(
-    inputs: FloatArray, labels: npt.NDArray[Any], classes: Sequence[str], strengths: tuple[float, ...]
+    inputs: FloatArray,
+    labels: npt.NDArray[Any],
+    classes: Sequence[str],
+    strengths: tuple[float, ...],
+    balanced: bool,
 ) -> _Fitted:
     """Fit a softmax over the classes that occur; the others get probability 0."""
     present = np.unique(labels)
@@ -167,7 +191,8 @@ def _fit_softmax(
         intercepts[:, present] = 0.0
         return weights, intercepts, (HeadFit(0, 0.0, converged=True),) * len(strengths), notes
     truth = (labels[:, None] == present).astype(np.float64)
-    heads = fit_softmax_grid(inputs, truth, np.array(strengths))
+    counts = _balance(labels) if balanced else None
+    heads = fit_softmax_grid(inputs, truth, np.array(strengths), counts)
     weights[:, present], intercepts[:, present] = heads.weights, heads.intercepts
     fits = tuple(
         HeadFit(int(steps), float(norm), bool(converged))
@@ -186,6 +211,7 @@ def _worse(first: HeadFit, second: HeadFit) -> HeadFit:
         max(first.steps, second.steps),
         max(first.gradient_norm, second.gradient_norm),
         first.converged and second.converged,
+        first.unfinished + second.unfinished,
     )
 
 

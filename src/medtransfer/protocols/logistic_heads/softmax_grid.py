@@ -39,7 +39,9 @@ class SoftmaxHeads:
     """(S,) whether the tolerance was reached."""
 
 
-def fit_softmax_grid(features: FloatArray, truth: FloatArray, strengths: FloatArray) -> SoftmaxHeads:
+def fit_softmax_grid(
+    features: FloatArray, truth: FloatArray, strengths: FloatArray, counts: FloatArray | None = None
+) -> SoftmaxHeads:
     """Return the heads of each strength, at the minimum of ``C * sum(log loss) + |w|^2 / 2``.
 
     The penalty alone curves the objective by 1 in every weight, so half the squared gradient bounds the
@@ -49,13 +51,14 @@ def fit_softmax_grid(features: FloatArray, truth: FloatArray, strengths: FloatAr
         features: (n, d), columns of mean 0.
         truth: One column per class, 1 where a case has it, shape (n, K), no column empty.
         strengths: Inverse regularisation C, positive, shape (S,).
+        counts: How much the log loss of each case counts, positive, shape (n,); None for 1.
 
     Reference:
         Liu and Nocedal, "On the limited memory BFGS method for large scale optimization",
         Mathematical Programming 45, 1989.
     """
     basis, eigenvalues = _eigenbasis(features)
-    grid = _Grid(features @ basis, eigenvalues, truth, strengths)
+    grid = _Grid(features @ basis, eigenvalues, truth, strengths, counts)
     grid.run()
     weights = grid.point[:, :, :-1] @ basis.T
     gradient, _ = grid.gradient(np.arange(len(strengths)))
@@ -80,16 +83,23 @@ class _Grid:
     """Points, scores and memories of all strengths; those that have converged are left alone."""
 
     def __init__(
-        self, features: FloatArray, eigenvalues: FloatArray, truth: FloatArray, strengths: FloatArray
+        self,
+        features: FloatArray,
+        eigenvalues: FloatArray,
+        truth: FloatArray,
+        strengths: FloatArray,
+        counts: FloatArray | None,
     ) -> None:
         cases, classes = truth.shape
+        self._counts = counts
+        shares = np.log(self._counted(truth.T).T.mean(axis=0))
         self._inputs = np.column_stack([features, np.ones(cases)])
         self._spreads = np.append(eigenvalues, cases)
         self._penalty = np.append(np.ones(len(eigenvalues)), 0.0)
         self._truth = np.ascontiguousarray(truth.T)
         self._strengths = strengths
         self.point = np.zeros((len(strengths), classes, len(self._penalty)))
-        self.point[:, :, -1] = np.log(truth.mean(axis=0)) - np.log(truth.mean(axis=0)).mean()
+        self.point[:, :, -1] = shares - shares.mean()
         self._scores = self.point @ self._inputs.T
         self.steps = np.zeros(len(strengths), dtype=np.int64)
         self.converged = np.zeros(len(strengths), dtype=np.bool_)
@@ -127,9 +137,13 @@ class _Grid:
     def gradient(self, rows: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
         """Return gradients (A, K, r + 1) and mean curvatures of the loss per score (A,)."""
         chances = _softmax(self._scores[rows])
-        spread = (chances * (1 - chances)).mean(axis=(1, 2))
-        slopes = (chances - self._truth) * self._strengths[rows, None, None]
+        spread = self._counted(chances * (1 - chances)).mean(axis=(1, 2))
+        slopes = self._counted((chances - self._truth) * self._strengths[rows, None, None])
         return slopes @ self._inputs + self.point[rows] * self._penalty, spread
+
+    def _counted(self, values: FloatArray) -> FloatArray:
+        """Return values whose last axis is that of the cases, each times how much its case counts."""
+        return values if self._counts is None else values * self._counts
 
     def _distance(self, gradient: FloatArray, spread: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
         """Return half the squared gradient, the intercepts' part by the curvature of their own, (A,)."""
@@ -190,9 +204,9 @@ class _Grid:
         chances = _softmax(scores + along)
         mean = (chances * along).sum(axis=1, keepdims=True)
         strengths = self._strengths[rows]
-        slope = strengths * ((chances - self._truth) * along).sum(axis=(1, 2))
+        slope = strengths * self._counted((chances - self._truth) * along).sum(axis=(1, 2))
         slope += _dots((point + direction) * self._penalty, direction)
-        curvature = strengths * (chances * (along - mean) ** 2).sum(axis=(1, 2))
+        curvature = strengths * self._counted(chances * (along - mean) ** 2).sum(axis=(1, 2))
         curvature += _squares(direction * self._penalty)
         return np.asarray(np.clip(1 - slope / np.maximum(curvature, 1e-300), 0.1, 10.0))
 
@@ -200,7 +214,8 @@ class _Grid:
         top = scores.max(axis=1)
         loss = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top - (scores * self._truth).sum(axis=1)
         return np.asarray(
-            self._strengths[rows] * loss.sum(axis=1) + _squares(point * self._penalty) / 2, dtype=np.float64
+            self._strengths[rows] * self._counted(loss).sum(axis=1) + _squares(point * self._penalty) / 2,
+            dtype=np.float64,
         )
 
     def _remember(self, step: FloatArray, change: FloatArray) -> None:
