@@ -85,6 +85,23 @@ class Contest:
         """All arms, in the order of an even repeat."""
         return (self.numerator, self.denominator, *self.also)
 
+    @property
+    def ours(self) -> Arm:
+        """The arm that is to be fast: above the line where the goal is an upper bound, else below it."""
+        return self.denominator if self.goal is None or self.goal.at_least else self.numerator
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """A contest that this machine cannot hold; neither met nor missed."""
+
+    name: str
+    """What would be measured."""
+    goal: Goal
+    """For its ratio."""
+    reason: str
+    """What the machine lacks, as in ``no CUDA device``."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -97,7 +114,7 @@ class Bar:
     function: str
     """``module:function`` that is given ``quick`` and an empty folder and yields contests."""
 
-    def contests(self, folder: Path, *, quick: bool) -> Iterator[Contest]:
+    def contests(self, folder: Path, *, quick: bool) -> Iterator[Contest | NotMeasured]:
         """Yield the contests, each built when the one before it has been measured.
 
         Args:

@@ -28,6 +28,9 @@ from medtransfer.study.worker_setup import use_one_thread
 TRAINING_GOALS = {RESNET: 1.25, MOBILENET: 2.5}
 EMBEDDING_GOALS = {RESNET: 2.5, MOBILENET: 4.5}
 PICTURES = 96
+"""To train on."""
+EMBEDDED = 512
+"""To embed: as many as our extraction folds batch normalisation for."""
 LEAST_COSINE = 0.9
 """Between the two sides' embeddings of a case, about their mean: they resize differently."""
 
@@ -42,14 +45,19 @@ def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:
     costs once is among the facts.
     """
     use_one_thread()
-    cases = write_pictures(folder / "pictures", 4 if quick else PICTURES)
+    trained = write_pictures(folder / "trained", 4 if quick else PICTURES)
+    embedded = write_pictures(folder / "embedded", 4 if quick else EMBEDDED)
     for work in TRAINING_GOALS:
-        side = cache_side(cases.kind, work.size)
-        seconds, cache = timed(partial(open_decoded_cache, cases, side, folder / "cache"))
-        facts = {"cases": len(cache), "cache_built_once_s": round(seconds, 3)}
-        pictures = folder / "pictures"
-        yield _training(work, cases, cache, pictures, facts)
-        yield _embedding(work, cache, pictures, facts)
+        cache, facts = _timed_cache(work, trained, folder / "cache")
+        yield _training(work, trained, cache, folder / "trained", facts)
+        cache, facts = _timed_cache(work, embedded, folder / "cache")
+        yield _embedding(work, cache, folder / "embedded", facts)
+
+
+def _timed_cache(work: ImageWork, cases: CaseTable, folder: Path) -> tuple[DecodedCache, dict[str, Any]]:
+    """Return the decoded cache, and what building it cost."""
+    seconds, cache = timed(partial(open_decoded_cache, cases, cache_side(cases.kind, work.size), folder))
+    return cache, {"cases": len(cache), "cache_built_once_s": round(seconds, 3)}
 
 
 def usual_views(work: ImageWork, contract: InputContract, *, training: bool) -> transforms.Compose:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.contest import Arm, Contest, Goal, Verdict
+from benchmarks.contest import Arm, Contest, Goal, NotMeasured, Verdict
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.augmentation import DEFAULT
 from medtransfer.data.decoded_cache import DecodedCache
@@ -32,6 +31,7 @@ from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import CachedImages, IndexArray
 
 IN_MEMORY, OURS, PRODUCT = "tensors on the device", "ours", "matrix product"
+NO_DEVICE = "no CUDA device"
 RATE_GOAL, SHARE_GOAL = 0.95, 0.25
 PRODUCT_SIDE = 8192
 PRODUCTS = 20
@@ -86,10 +86,15 @@ class GpuWork:
 WORKS = (GpuWork("resnet18.random", 128, 256, 16_384), GpuWork("resnet50.random", 224, 256, 8_192))
 
 
-def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:  # noqa: ARG001 (the interface)
-    """Yield the training rate of each network and the share of the peak; nothing where there is no GPU."""
+def contests(
+    folder: Path,  # noqa: ARG001 (the interface)
+    *,
+    quick: bool,
+) -> Iterator[Contest | NotMeasured]:
+    """Yield the training rate of each network and the share of the peak, not measured without a GPU."""
     if not torch.cuda.is_available():
-        print("R7 not measured: no GPU. torch finds no CUDA device on this machine.", file=sys.stderr)
+        yield from (NotMeasured(rate_name(work), Goal(RATE_GOAL), NO_DEVICE) for work in WORKS)
+        yield NotMeasured(share_name(WORKS[-1]), Goal(SHARE_GOAL), NO_DEVICE)
         return
     place = torch.device("cuda")
     works = [GpuWork(work.model, work.size, 32, 64, 1) if quick else work for work in WORKS]
@@ -98,10 +103,20 @@ def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:  # noqa: ARG001
     yield share_contest(works[-1], place, products=1 if quick else PRODUCTS)
 
 
+def rate_name(work: GpuWork) -> str:
+    """Return the name of the contest of training rates."""
+    return f"{work.name} training, bf16"
+
+
+def share_name(work: GpuWork) -> str:
+    """Return the name of the contest with the matrix product."""
+    return f"{work.name} training, share of the bf16 peak"
+
+
 def training_contest(work: GpuWork, place: torch.device) -> Contest:
     """Return the steps over tensors on the device ÷ our whole loop from the decoded cache, per case."""
     return Contest(
-        f"{work.name} training, bf16",
+        rate_name(work),
         numerator=Arm(IN_MEMORY, partial(train_plainly, work, work.network(place), place)),
         denominator=Arm(OURS, our_training(work, place)),
         goal=Goal(RATE_GOAL),
@@ -115,7 +130,7 @@ def share_contest(work: GpuWork, place: torch.device, *, products: int, side: in
     """Return a large matrix product ÷ our whole loop, per floating point operation: our share of the peak."""
     operations = operations_per_case(work, place)
     return Contest(
-        f"{work.name} training, share of the bf16 peak",
+        share_name(work),
         numerator=Arm(PRODUCT, matrix_products(place, products, side), units=2.0 * side**3 * products),
         denominator=Arm(OURS, our_training(work, place), units=operations * work.seen),
         goal=Goal(SHARE_GOAL),

@@ -1,4 +1,4 @@
-"""Measurements as lines of a table and as a JSON file."""
+"""Measurements as lines of a table and as a JSON document."""
 
 from __future__ import annotations
 
@@ -7,24 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.side_by_side import Measurement
+from benchmarks.profiles import Profile
+from benchmarks.side_by_side import Finding, Measurement, Unmeasured
 from medtransfer.core.atomic import write_atomically
 
 HEADINGS = ("bar", "contest", "ratio", "min – max", "goal", "result")
 
 
-def outcome(found: Measurement) -> str:
-    """Return what came out in a few words; an invalid measurement meets nothing."""
-    if not found.equal:
-        return "not met: results differ"
-    if not found.valid:
-        return "invalid" if found.repeats > 1 else "runs"
-    if found.goal is None:
-        return "for information"
-    return "met" if found.met else "not met"
-
-
-def table_lines(found: Sequence[Measurement]) -> list[str]:
+def table_lines(found: Sequence[Finding]) -> list[str]:
     """Return a Markdown table, padded so that it reads well in a terminal too."""
     rows = [HEADINGS, *(_cells(one) for one in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
@@ -32,13 +22,30 @@ def table_lines(found: Sequence[Measurement]) -> list[str]:
     return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
 
-def write_json(path: Path, machine: Mapping[str, Any], found: Sequence[Measurement]) -> None:
-    """Write machine and measurements as one JSON document."""
-    document = {"machine": dict(machine), "measurements": [one.as_json() for one in found]}
-    write_atomically(path, json.dumps(document, indent=1) + "\n")
+def as_document(
+    machine: Mapping[str, Any], found: Sequence[Finding], profiles: Sequence[Profile] = ()
+) -> dict[str, Any]:
+    """Return machine, measurements, what could not be measured, and profiles, as JSON values."""
+    return {
+        "machine": dict(machine),
+        "measurements": [one.as_json() for one in found if isinstance(one, Measurement)],
+        "not_measured": [one.as_json() for one in found if isinstance(one, Unmeasured)],
+        "profiles": [one.as_json() for one in profiles],
+    }
 
 
-def _cells(found: Measurement) -> tuple[str, ...]:
+def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
+    """Write a document to a file, or to standard output without one."""
+    text = json.dumps(document, indent=1)
+    if path is None:
+        print(text)
+    else:
+        write_atomically(path, text + "\n")
+
+
+def _cells(found: Finding) -> tuple[str, ...]:
+    if isinstance(found, Unmeasured):
+        return (found.bar, found.contest, "", "", found.goal, found.outcome)
     ratio = found.ratio
     return (
         found.bar,
@@ -46,7 +53,7 @@ def _cells(found: Measurement) -> tuple[str, ...]:
         _number(ratio.median),
         f"{_number(ratio.low)} – {_number(ratio.high)}",
         found.goal or "",
-        outcome(found),
+        found.outcome,
     )
 
 

@@ -66,9 +66,56 @@ class Measurement:
         """Whether the machine was steady and the repeats were enough."""
         return self.drift <= MOST_DRIFT and self.repeats >= LEAST_REPEATS
 
+    @property
+    def outcome(self) -> str:
+        """What came out in a few words; an invalid measurement meets nothing."""
+        if not self.equal:
+            return "not met: results differ"
+        if not self.valid:
+            return "invalid" if self.repeats > 1 else "runs"
+        if self.goal is None:
+            return "for information"
+        return "met" if self.met else "not met"
+
+    def missed(self, *, quick: bool = False) -> bool:
+        """Return whether the goal was not shown to be met; a quick run can only find different results."""
+        if quick or self.goal is None:
+            return not self.equal
+        return not (self.met and self.valid)
+
     def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
-        return {**asdict(self), "valid": self.valid}
+        return {**asdict(self), "valid": self.valid, "outcome": self.outcome}
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """A contest that this machine could not hold."""
+
+    bar: str
+    """Name of the bar."""
+    contest: str
+    """Name of the contest."""
+    goal: str
+    """For the ratio."""
+    reason: str
+    """What the machine lacks."""
+
+    @property
+    def outcome(self) -> str:
+        """What came out in a few words."""
+        return f"{self.reason}: not measured"
+
+    def missed(self, *, quick: bool = False) -> bool:  # noqa: ARG002 (as of a measurement)
+        """Return False: nothing was measured."""
+        return False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
+        return {**asdict(self), "outcome": self.outcome}
+
+
+Finding = Measurement | Unmeasured
 
 
 def measure(

@@ -145,22 +145,32 @@ def test_whole_study_is_the_same_table_on_both_sides(whole_study: PlainStudy, tm
     low, high = plain.cell("resnet20.random").interval or (1.0, 0.0)
     assert low <= plain.cell("resnet20.random").auc <= high
     ours = r6_whole_study.run_ours(whole_study, tmp_path / "ours")
-    assert set(ours.auc) == {"resnet20.random"}
+    assert set(ours.auc) == {("resnet20.random", 0.5), ("resnet20.random", 1.0)}
     assert len(ours.logme) == 1
     assert not (tmp_path / "ours").exists()
 
 
 def test_other_or_blind_results_lose_the_whole_study() -> None:
-    cells = [Cell("a", 1.0, 0.8, None, (0.7, 0.9)), Cell("b", 1.0, 0.75, None, (0.7, 0.8))]
+    cells = [
+        Cell("a", 0.5, 0.7, 0.01, None),
+        Cell("a", 1.0, 0.8, None, (0.7, 0.9)),
+        Cell("b", 0.5, 0.6, 0.01, None),
+        Cell("b", 1.0, 0.652, None, (0.6, 0.7)),
+    ]
     plain = PlainFindings(cells, {"probe grid": 1.0})
+    same = {(cell.model, cell.fraction): cell.auc for cell in cells}
+    near, far = 0.99 * r6_whole_study.LARGEST_AUC_DIFFERENCE, 1.01 * r6_whole_study.LARGEST_AUC_DIFFERENCE
 
-    def verdict_on(a: float, b: float) -> bool:
-        ours = r6_whole_study.OurCells({"a": a, "b": b}, (0.1, 0.2))
+    def verdict_on(auc: dict[tuple[str, float], float]) -> bool:
+        ours = r6_whole_study.OurCells(auc, (0.1, 0.2))
         return r6_whole_study.verdict({"plain script": plain, "ours": ours}).equal
 
-    assert verdict_on(0.81, 0.74)
-    assert not verdict_on(0.81, 0.75 - 1.01 * r6_whole_study.LARGEST_AUC_DIFFERENCE)
-    assert not verdict_on(0.81, 0.64)
+    assert verdict_on(same)
+    assert verdict_on({**same, ("a", 1.0): 0.8 + near, ("b", 0.5): 0.6 + far})
+    assert not verdict_on({**same, ("a", 1.0): 0.8 + far})
+    assert not verdict_on({**same, ("b", 0.5): 0.6 + 1.01 * r6_whole_study.LARGEST_SUBSET_DIFFERENCE})
+    assert not verdict_on({**same, ("b", 1.0): 0.648})
+    assert not verdict_on({cell: auc for cell, auc in same.items() if cell != ("b", 0.5)})
 
 
 def test_drawn_chests_show_their_findings(tmp_path: Path) -> None:

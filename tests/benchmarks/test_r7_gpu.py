@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,15 +15,22 @@ CPU = torch.device("cpu")
 SMALL = GpuWork("resnet20.random", 32, 4, 8, epochs=1)
 
 
-def test_without_a_gpu_nothing_is_measured_and_nothing_fails(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_without_a_gpu_every_goal_is_shown_and_nothing_is_missed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert list(r7_gpu.contests(tmp_path, quick=False)) == []
-    assert capsys.readouterr().err == (
-        "R7 not measured: no GPU. torch finds no CUDA device on this machine.\n"
-    )
     assert command_line.main(["r7"]) == 0
+    rows = [[cell.strip() for cell in line.split("|")] for line in capsys.readouterr().out.splitlines()[2:5]]
+    assert [(row[2], row[5], row[6]) for row in rows] == [
+        ("resnet18@128 training, bf16", "≥ 0.95", "no CUDA device: not measured"),
+        ("resnet50@224 training, bf16", "≥ 0.95", "no CUDA device: not measured"),
+        ("resnet50@224 training, share of the bf16 peak", "≥ 0.25", "no CUDA device: not measured"),
+    ]
+
+
+def test_contests_bear_the_names_they_are_announced_by() -> None:
+    assert training_contest(SMALL, CPU).name == r7_gpu.rate_name(SMALL)
+    assert share_contest(SMALL, CPU, products=1, side=16).name == r7_gpu.share_name(SMALL)
 
 
 def test_both_sides_train_on_the_same_number_of_cases() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 
 from benchmarks import command_line, machine, side_by_side
-from benchmarks.contest import Arm, Bar, Contest, Goal, Verdict
+from benchmarks.contest import Arm, Bar, Contest, Goal, NotMeasured, Verdict
 from benchmarks.registry import bars
-from benchmarks.results_table import outcome, table_lines
-from benchmarks.side_by_side import Measurement, Spread, measure
+from benchmarks.results_table import table_lines
+from benchmarks.side_by_side import Measurement, Spread, Unmeasured, measure
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +108,7 @@ def test_arms_that_do_other_work_meet_nothing(clock: Clock) -> None:
 
     found = measure("R0", contest(clock, Goal(1), verify=verify), 3, speed=steady)
     assert seen == [{"first": "result of first", "second": "result of second"}]
-    assert (found.met, found.facts, outcome(found)) == (False, {"gap": 1}, "not met: results differ")
+    assert (found.met, found.facts, found.outcome) == (False, {"gap": 1}, "not met: results differ")
 
 
 def result(repeats: int = 7, speed: Callable[[], float] = steady, goal: Goal | None = None) -> Measurement:
@@ -123,10 +124,10 @@ def test_a_drifting_machine_or_few_repeats_make_it_invalid() -> None:
     assert result(speed=speeds(1, 1, 1.3, 1, 1, 1, 1, 1)).valid
     drifted = result(speed=speeds(1, 1, 1, 1, 1, 1, 1, 1.31))
     assert drifted.drift == pytest.approx(0.31)
-    assert (drifted.valid, outcome(drifted)) == (False, "invalid")
+    assert (drifted.valid, drifted.outcome) == (False, "invalid")
     assert not result(repeats=6).valid
-    assert outcome(result(repeats=1)) == "runs"
-    assert outcome(result()) == "for information"
+    assert result(repeats=1).outcome == "runs"
+    assert result().outcome == "for information"
 
 
 def test_cpu_seconds_count_children_and_not_waiting() -> None:
@@ -149,6 +150,35 @@ def test_table_shows_goal_and_result(clock: Clock) -> None:
     assert len({len(line) for line in lines}) == 1
 
 
+def test_a_goal_is_missed_unless_it_was_shown_to_be_met() -> None:
+    assert not result(goal=Goal(1e-9)).missed()
+    assert result(goal=Goal(1e9)).missed()
+    assert not result(goal=Goal(1e9)).missed(quick=True)
+    assert result(repeats=1, goal=Goal(1e-9)).missed()
+    assert result(speed=speeds(1, 1, 1, 1, 1, 1, 1, 1.31), goal=Goal(1e-9)).missed()
+    assert not result(repeats=1).missed()
+
+
+@pytest.mark.parametrize("goal", [None, Goal(1e-9)])
+def test_different_work_is_missed_even_in_a_quick_run(clock: Clock, goal: Goal | None) -> None:
+    found = measure("R0", contest(clock, goal, verify=lambda _: Verdict(equal=False)), 3, speed=steady)
+    assert found.missed()
+    assert found.missed(quick=True)
+
+
+def test_what_cannot_be_measured_has_a_line_with_its_goal_and_is_not_missed() -> None:
+    found = Unmeasured("R7", "training", "≥ 0.95", "no CUDA device")
+    cells = [cell.strip() for cell in table_lines([found])[2].strip("|").split("|")]
+    assert cells == ["R7", "training", "", "", "≥ 0.95", "no CUDA device: not measured"]
+    assert not found.missed()
+    assert found.as_json()["outcome"] == "no CUDA device: not measured"
+
+
+def test_ours_is_below_the_line_unless_the_goal_is_an_upper_bound(clock: Clock) -> None:
+    assert contest(clock, Goal(2)).ours.label == contest(clock).ours.label == "second"
+    assert contest(clock, Goal(2, at_least=False)).ours.label == "first"
+
+
 # The command
 
 
@@ -157,10 +187,13 @@ def one_bar(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool, bool]]:
     """Replace what R5 measures by next to nothing, and tell what it was asked for."""
     asked: list[tuple[str, bool, bool]] = []
 
-    def contests(self: Bar, folder: Path, *, quick: bool) -> Iterator[Contest]:
+    def contests(self: Bar, folder: Path, *, quick: bool) -> Iterator[Contest | NotMeasured]:
         asked.append((self.title, quick, folder.is_dir()))
+        sys.stdout.write("what an arm says\n")
         arms = [Arm(label, lambda: sum(range(99_999))) for label in ("first", "second")]
-        yield Contest("tiny", *arms, Goal(1e-9))
+        yield Contest("tiny", *arms, Goal(1e9 if self.title == "probe grid" else 1e-9))
+        if self.title == "transferability":
+            yield NotMeasured("large", Goal(4), "no large machine")
 
     monkeypatch.setattr(Bar, "contests", contests)
     monkeypatch.setattr(side_by_side, "MOST_DRIFT", 1e9)
@@ -179,6 +212,52 @@ def test_command_prints_the_table_and_writes_json(
     assert (found["repeats"], found["valid"], found["met"]) == (7, True, True)
     assert found["ratio"]["low"] <= found["ratio"]["median"] <= found["ratio"]["high"]
     assert one_bar == [("start", False, True)]
+
+
+def test_json_alone_is_all_there_is_on_standard_output(
+    one_bar: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.main(["r4", "--json"]) == 0
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert [found["contest"] for found in document["measurements"]] == ["tiny"]
+    (unmeasured,) = document["not_measured"]
+    assert (unmeasured["goal"], unmeasured["outcome"]) == ("≥ 4", "no large machine: not measured")
+    assert "what an arm says" in said.err
+    assert "| R4  | tiny" in said.err
+
+
+def test_a_missed_bar_is_exit_code_1(one_bar: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["r3"]) == 1
+    assert "not met" in capsys.readouterr().out
+    assert command_line.main(["r5", "r3", "r4"]) == 1
+    assert command_line.main(["r3", "--quick"]) == 0
+    assert command_line.main(["r5", "--repeats", "2"]) == 1
+    assert "invalid" in capsys.readouterr().out
+
+
+def test_a_bar_is_no_file_name(
+    one_bar: list[tuple[str, bool, bool]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.main(["--json", "r3"]) == 2
+    assert capsys.readouterr().err == (
+        "Error: --json: expected a file, got the bar 'r3'. Name the bars first: "
+        "'python -m benchmarks r3 --json'.\n"
+    )
+    assert one_bar == []
+
+
+def test_profile_says_where_our_arm_spends_its_time(
+    one_bar: list[tuple[str, bool, bool]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.main(["r4", "--profile", "--quick", "--json"]) == 0
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    (found,) = document["profiles"]
+    assert (found["bar"], found["contest"], found["arm"]) == ("R4", "tiny", "second")
+    assert sum(found["shares"].values()) == pytest.approx(1)
+    assert "R4 large: no large machine: not profiled" in said.err
+    assert one_bar == [("transferability", True, True)]
 
 
 def test_quick_run_of_everything_measures_nothing(
