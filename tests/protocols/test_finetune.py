@@ -137,7 +137,8 @@ def test_settings_are_json_and_tell_every_difference() -> None:
     changed |= {"preset": "studyA-seg", "decoder": "upernet", "decoder_channels": (9,), "micro_batch": 2}
     changed |= {"learning_rates": (3e-4, 1e-3), "layer_decay": 0.7, "train_last": 1, "average_decay": 0.9}
     changed |= {"pixel_weights": (1.0, 2.0), "epoch_factor": 0.9, "normalization": "study"}
-    assert set(changed) | {"ten_crops"} == set(Finetune.model_fields)
+    changed |= {"least_rate": 1e-5}
+    assert set(changed) | {"ten_crops", "batch_normalization"} == set(Finetune.model_fields)
     assert Finetune(ten_crops=True).settings(TaskKind.BINARY) != Finetune().settings(TaskKind.BINARY)
     for name, value in changed.items():
         assert Finetune(**{name: value}).settings(SEGMENTATION) != Finetune().settings(SEGMENTATION), name
@@ -155,6 +156,9 @@ def test_settings_are_json_and_tell_every_difference() -> None:
         {"learning_rates": [1e-4, 1e-3]},
         {"learning_rates": [3e-4, 3e-4]},
         {"learning_rates": [3e-4, -1.0]},
+        {"learning_rates": [3e-4, 1e-5], "least_rate": 2e-5},
+        {"least_rate": 4e-4},
+        {"batch_normalization": "keep", "train_last": 0},
         {"layer_decay": 0.0},
         {"train_last": -1},
         {"average_decay": 1.0},

@@ -147,6 +147,15 @@ def test_study_b_repeats_the_classification_of_study_a_with_ten_crops() -> None:
     assert first["ten_crops"] is True
 
 
+def test_study_b_could_lower_its_rate_by_a_cosine() -> None:
+    usual, found = resolved("studyB-cls", LABELS), resolved("studyB-cls-cosine", LABELS)
+    changed = {"schedule": "cosine", "warmup_epochs": 20, "least_rate": 1e-5, "preset": "studyB-cls-cosine"}
+    assert found == usual | changed
+    assert "least_rate" not in usual
+    other = Finetune(preset="studyB-cls-cosine", optimiser="sgd").settings(LABELS)
+    assert (other["optimiser"], other["momentum"], other["learning_rate"]) == ("sgd", 0.9, 2e-4)
+
+
 def test_a_misspelt_preset_is_answered_with_near_names() -> None:
     with pytest.raises(ValidationError, match="Did you mean 'studyC-LiTS'"):
         Finetune(preset="studyC-LITS")

@@ -306,7 +306,7 @@ class TestLosses:
             cases, "auc", TrainingRecipe(), masks=None, validate=cases.indices("val").astype(np.int64)
         )
         logits, _ = batch(torch.float32)
-        labels = torch.from_numpy(cases.labels()[:9])
+        labels = torch.from_numpy(cases.labels()[:9].copy())
         expected = loss_of(class_weights=(1.0, 0.001, 3.0, 1.0) if weighted else None, unknown_labels=unknown)
         found = goal.loss(logits, labels)
         assert not found.isnan()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -7,6 +8,21 @@ from medtransfer.core.errors import StoreError
 from medtransfer.reports.evidence import Evidence
 from medtransfer.reports.limits import limits_of_evidence
 from medtransfer.reports.study_reading import read_study
+
+
+def test_shares_that_divide_patients_are_a_limit(reading: Any, synthetic: ModuleType) -> None:
+    assert "shuffle99" not in limits_of_evidence(reading)
+    for divided, said in (
+        (7, "keep no patient whole (up to 7 divided), so"),
+        (0, "keep no patient whole, so"),
+    ):
+        maker = synthetic.StudyMaker("small")
+        record = maker.add(
+            synthetic.TASKS[0], "resnet20.random", "knn", fraction=0.1, facts={"label_order": "shuffle99"}
+        )
+        details = {"label_order": "shuffle99", "divided_patients": divided}
+        maker.records[0] = replace(record, outcome=replace(record.outcome, details=details))
+        assert said in limits_of_evidence(read_study(maker.evidence()))
 
 
 def test_every_fact_of_the_study_has_its_sentence(reading: Any) -> None:

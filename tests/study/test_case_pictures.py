@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from medtransfer.core.errors import DataError, UsageError
 from medtransfer.reports.evidence import read_evidence
@@ -102,3 +103,19 @@ def test_a_task_of_another_study_is_refused(session: StudySession, lesions: Path
 
     with pytest.raises(UsageError, match="expected a task of the study file"):
         case_pictures(session.store, "pictures", lesions, tmp_path / "cache")(Other(), [])
+
+
+def test_the_stored_file_is_read_as_the_study_file_was(lesions: Path, tmp_path: Path) -> None:
+    """``2e-2`` is a number in a study file; read as a word, the task would be refused."""
+    task = CONTENT["blocks"][0]["tasks"][0]["lesions"]
+    text = yaml.safe_dump(
+        {**CONTENT, "blocks": [{"tasks": [{"lesions": {**task, "equivalence_margin": 9}}]}]}
+    )
+    (tmp_path / "study.yaml").write_text(text.replace("equivalence_margin: 9", "equivalence_margin: 2e-2"))
+    places = {"store": str(tmp_path / "store"), "data": lesions, "cache": tmp_path / "cache", "workers": 0}
+    prepared = StudySession.prepare(Study.read(tmp_path / "study.yaml"), RunRequest(**places))
+    prepared.run()
+    (found,) = read_study(read_evidence(prepared.store, "pictures")).tasks.values()
+    assert found.equivalence_margin == 0.02
+    pictures = case_pictures(prepared.store, "pictures", lesions, tmp_path / "cache")
+    assert pictures(found, ["other.png"]) == {}

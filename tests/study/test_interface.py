@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from medtransfer.core.errors import DataError, NotRegisteredError, UsageError, W
 from medtransfer.store.records import State
 from medtransfer.study import interface
 from medtransfer.study.study import Study as DeclaredStudy
+from medtransfer.study.study_file import StudyFile
 
 LESIONS = {"lesions": {"root": "lesions", "patient_pattern": "^([bm]\\d+)_"}}
 PARTS: dict[str, Any] = {
@@ -69,6 +72,13 @@ def test_a_study_said_in_python_is_the_study_of_the_file(write_study: Callable[.
     written = DeclaredStudy.read(write_study({"name": "both", **PARTS}))
     assert (said.name, said.blocks, said.accept) == (written.name, written.blocks, written.accept)
     assert DeclaredStudy.read(write_study(said.source)).blocks == written.blocks
+
+
+def test_a_study_takes_every_key_of_a_study_file() -> None:
+    keys = set(inspect.signature(mt.Study.__init__).parameters) - {"self"}
+    assert keys == set(StudyFile.model_fields)
+    (block,) = mt.Study("both", **PARTS, label_order="shuffle99").blocks
+    assert block.label_order == "shuffle99"
 
 
 def test_a_study_takes_paths_and_tuples(tmp_path: Path) -> None:
@@ -197,3 +207,28 @@ def test_a_model_takes_images_as_they_are_stored() -> None:
         assert features.shape == (2, encoder.embedding_size)
         assert torch.equal(features, mt.load_model("resnet20.random", seed=3)(grey))
         assert not torch.equal(features, mt.load_model("resnet20.random", seed=4)(grey))
+
+
+def test_trials_learn_from_the_shuffled_list_and_records_say_so(places: dict[str, Path]) -> None:
+    ended = mt.run(mt.Study("shuffled", **PARTS, label_order="shuffle99"), **places)
+    unknown = {**PARTS, "tasks": [{"lesions": {"root": "lesions"}}], "label_fractions": [0.5]}
+    without = mt.run(mt.Study("unknown", **unknown, label_order="shuffle99"), **places)
+    (details,) = {str(r.outcome.details.get("divided_patients", "")) for r in without.records() if r.outcome}
+    assert details == "None"
+    cases = mt.load_task(LESIONS, data=places["data"], cache=places["cache"]).cases
+    train = cases.indices("train")
+    order = list(range(len(train)))
+    random.Random(99).shuffle(order)
+    used = cases.frame["patient_id"].to_numpy()[train[order[: len(train) // 2]]]
+    unused = cases.frame["patient_id"].to_numpy()[train[order[len(train) // 2 :]]]
+    parts = [record for record in ended.records() if record.description.label_fraction == 0.5]
+    whole = [record for record in ended.records() if record.description.label_fraction == 1]
+    assert len(parts) == len(whole) == 2
+    for record in parts:
+        assert record.outcome is not None
+        assert record.outcome.train_cases == len(train) // 2
+        assert record.outcome.details["label_order"] == "shuffle99"
+        assert record.outcome.details["divided_patients"] == len(set(used) & set(unused)) > 0
+    for record in whole:
+        assert record.outcome is not None
+        assert not {"label_order", "divided_patients"} & set(record.outcome.details)

@@ -293,3 +293,34 @@ def test_a_metric_that_cannot_do_a_task_stops_the_plan(plan: Plan) -> None:
     wrong = {"lesions": {**LESIONS, "metrics": ["auc", "dice"]}}
     with pytest.raises(UsageError, match=r"task 'lesions': expected metrics of a binary task, got 'dice'\."):
         plan(tasks=[wrong])
+
+
+# Label orders
+
+
+MANY: dict[str, Any] = {
+    "protocols": [{"linear": {"image_size": 32}}, {"finetune": {"image_size": 32}}],
+    "label_fractions": [0.5, 1.0],
+    "seeds": 3,
+}
+
+
+def test_the_usual_label_order_is_no_part_of_a_trial(plan: Plan) -> None:
+    said, unsaid = plan(**MANY, label_order="patients"), plan(**MANY)
+    assert [trial.description for trial in said] == [trial.description for trial in unsaid]
+    assert not any("label_order" in trial.description.facts for trial in said)
+
+
+def test_another_label_order_is_another_trial_where_labels_are_missing(plan: Plan) -> None:
+    usual, found = plan(**MANY), plan(**MANY, label_order="shuffle99")
+    whole = [trial.description for trial in found if trial.description.label_fraction == 1]
+    assert whole == [trial.description for trial in usual if trial.description.label_fraction == 1]
+    parts = [trial.description for trial in found if trial.description.label_fraction < 1]
+    assert not {d.fingerprint for d in parts} & {trial.fingerprint for trial in usual}
+    assert {d.facts["label_order"] for d in parts} == {"shuffle99"}
+    assert {trial.label_order for trial in found} == {"shuffle99"}
+    # One subset for all repetitions: nothing is left that a seed could change in a linear evaluation.
+    assert sorted((d.protocol, d.repetition, d.varied) for d in parts) == [
+        *(("finetune", repetition, ("training",)) for repetition in range(3)),
+        ("linear", 0, ()),
+    ]

@@ -16,6 +16,7 @@ from medtransfer.protocols.finetune import Finetune
 from medtransfer.protocols.knn import Knn
 from medtransfer.protocols.linear import Linear
 from medtransfer.study.study import Study
+from medtransfer.study.study_file import parse_yaml
 
 LESIONS = {"lesions": {"root": "lesions"}}
 SMALL: dict[str, Any] = {
@@ -71,6 +72,34 @@ def test_file_and_mapping_give_the_same_study(write_study) -> None:
     content = {**SMALL, "tasks": [LESIONS], "accept": {"lesions": ["duplicate-image"]}}
     assert Study.read(write_study(content)) == Study.parse(content)
     assert yaml.safe_load(Study.parse(content).source) == content
+
+
+def test_words_that_look_like_numbers_stay_words() -> None:
+    own = {"lesions": {"root": "lesions", "classes": ["1e-4", "2E5", "0x10", "3"]}}
+    study = Study.parse({**SMALL, "tasks": [own], "protocols": [{"finetune": {"learning_rate": 1e-05}}]})
+    content = parse_yaml(study.source, "stored file")
+    assert content["tasks"] == [own]
+    assert content["protocols"] == [{"finetune": {"learning_rate": 1e-05}}]
+    assert Study.parse(content) == study
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("", "got None"), ("a: [", "expected YAML, got"), ("a: 1\na: 2", "stands twice")]
+)
+def test_text_that_is_no_study_file_is_refused_by_its_origin(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=f"(?s)^stored file: .*{words}"):
+        parse_yaml(text, "stored file")
+
+
+def test_the_order_of_labels_is_one_for_the_whole_study() -> None:
+    blocks = [{"seeds": 2}, {"label_fractions": [0.5]}]
+    shuffled = Study.parse({**SMALL, "label_order": "shuffle99", "blocks": blocks})
+    assert [block.label_order for block in shuffled.blocks] == ["shuffle99", "shuffle99"]
+    assert Study.parse(SMALL).blocks[0].label_order == "patients"
+    (sentence,) = faults({**SMALL, "blocks": [{"label_order": "shuffle99"}]})
+    assert sentence.startswith("blocks.0.label_order: expected a known key.")
+    (sentence,) = faults({**SMALL, "label_order": "shuffle98"})
+    assert sentence.startswith("label_order: expected ")
 
 
 def test_every_fault_of_a_file_is_in_one_message() -> None:

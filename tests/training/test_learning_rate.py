@@ -39,6 +39,15 @@ def test_cosine_falls_with_every_step() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_cosine_falls_to_the_least_rate() -> None:
+    expected = torch_rates(12, lambda optimiser: CosineAnnealingLR(optimiser, 12, eta_min=0.1))
+    found = ours(LearningRate(recipe(schedule="cosine", epochs=4, least_rate=0.1), 3), 4, 3)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    warm = LearningRate(recipe(schedule="cosine", epochs=6, warmup_epochs=2, least_rate=0.1), 3)
+    assert warm.at(0, 0) == pytest.approx(0.5 / 20)
+    np.testing.assert_allclose(ours(warm, 6, 3)[6:], expected, rtol=1e-6)
+
+
 def test_cosine_of_whole_epochs_stays_within_one() -> None:
     expected = torch_rates(4, lambda optimiser: CosineAnnealingLR(optimiser, 4))
     found = ours(LearningRate(recipe(schedule="cosine", epochs=4, cosine_step="epoch"), 3), 4, 3)

@@ -28,6 +28,18 @@ def test_study_a_segmentation_has_the_published_settings() -> None:
     assert (recipe.select_on, recipe.precision, recipe.least_steps) == ("loss", "fp32", 1)
 
 
+def test_the_other_schedule_of_study_b_has_the_published_settings() -> None:
+    recipe, usual = recipes.get("studyB-cls-cosine"), recipes.get("studyA-cls")
+    assert (recipe.schedule, recipe.warmup_epochs, recipe.least_rate) == ("cosine", 20, 1e-5)
+    changed = {"schedule", "warmup_epochs", "least_rate"}
+    assert recipe.model_dump(exclude=changed) == usual.model_dump(exclude=changed)
+
+
+def test_a_least_rate_of_zero_is_no_setting() -> None:
+    assert "least_rate" not in TrainingRecipe().as_settings()
+    assert TrainingRecipe(least_rate=1e-5).as_settings()["least_rate"] == 1e-5
+
+
 def test_default_selects_on_the_loss_and_cuts_small_sets_into_smaller_batches() -> None:
     recipe = recipes.get("default")
     assert recipe == TrainingRecipe()
@@ -46,6 +58,8 @@ def test_default_selects_on_the_loss_and_cuts_small_sets_into_smaller_batches() 
         {"epochs": 2, "warmup_epochs": 3},
         {"optimiser": "lion"},
         {"plateau_factor": 1.0},
+        {"learning_rate": 1e-5, "least_rate": 1e-4},
+        {"least_rate": -1e-6},
         {"lr": 1e-3},
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -106,18 +107,28 @@ class CaseTable:
         Returns:
             Integers of shape (N,) for binary and multi-class tasks; float32 of shape (N, C) for
             multi-label tasks: zeros and ones, NaN where not known, shares between for soft labels.
+            The array is read-only and the same on every call.
 
         Raises:
             DataError: For a segmentation task, which has masks instead.
         """
+        return self._labels
+
+    @cached_property
+    def _labels(self) -> npt.NDArray[Any]:
+        found = self._label_columns()
+        found.flags.writeable = False
+        return found
+
+    def _label_columns(self) -> npt.NDArray[Any]:
         if self.kind is TaskKind.MULTI_LABEL:
             columns = [LABEL_PREFIX + name for name in self.classes]
-            return self.frame[columns].to_numpy(dtype=np.float32)
+            return self.frame[columns].to_numpy(dtype=np.float32, copy=True)
         if self.kind is TaskKind.SEGMENTATION:
             raise DataError(
                 "labels: expected a classification task, got segmentation. Read the masks instead."
             )
-        return self.frame["label"].to_numpy(dtype=np.int64)
+        return self.frame["label"].to_numpy(dtype=np.int64, copy=True)
 
     def has_unknown_labels(self) -> bool:
         """Return whether a multi-label task leaves labels of some cases open."""

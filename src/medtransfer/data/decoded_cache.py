@@ -58,6 +58,7 @@ def open_decoded_cache(
     side: int,
     cache_folder: Path,
     *,
+    digests: CaseDigests | None = None,
     workers: int = 1,
     progress: Progress = no_progress,
 ) -> DecodedCache:
@@ -69,6 +70,7 @@ def open_decoded_cache(
         cases: The case table; only its images and masks matter, not its labels or splits.
         side: Side length S in pixels, at least 1.
         cache_folder: Root of all caches.
+        digests: What the files hold, where that was just looked up; None to look it up now.
         workers: Most processes to decode with; few cases are always decoded in this one.
         progress: Told about the decoded cases.
 
@@ -80,7 +82,7 @@ def open_decoded_cache(
         raise DataError(
             f"decoded cache: expected a side and a case count of at least 1, got {side} and {len(cases)}."
         )
-    digests = case_digests(cases)
+    digests = case_digests(cases) if digests is None else digests
     folders = cache_folders(cases, digests, [side], cache_folder)
     folder = folders[side]
     files = read_cache_files(folder)

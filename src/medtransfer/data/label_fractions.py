@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,12 +11,19 @@ from medtransfer.core.errors import DataError, UsageError
 from medtransfer.core.seeds import seed_from
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.case_table import CaseTable
+from medtransfer.data.shuffled_subset import shuffled_subset
+
+LabelOrder = Literal["patients", "shuffle99"]
+"""``patients``: whole patients, classes in proportion, another order per repetition. ``shuffle99``: the cases
+themselves in one order for all repetitions, as published studies took them; patients may be divided."""
 
 _Bools = npt.NDArray[np.bool_]
 _Ints = npt.NDArray[np.int64]
 
 
-def label_subset(cases: CaseTable, fraction: float, *, task: str, repetition: int) -> _Ints:
+def label_subset(
+    cases: CaseTable, fraction: float, *, task: str, repetition: int, order: LabelOrder = "patients"
+) -> _Ints:
     """Return the training cases that remain when only a fraction of the labels may be used.
 
     All patients of the training split stand in one order per task and repetition, and a fraction
@@ -27,6 +36,7 @@ def label_subset(cases: CaseTable, fraction: float, *, task: str, repetition: in
         fraction: Share of the training cases, in (0, 1].
         task: Name of the target task; with ``repetition`` the only source of the draw.
         repetition: Number of the repetition, from 0.
+        order: What is taken first; the above is ``patients``, for the other see :func:`.shuffled_subset`.
 
     Returns:
         Row numbers, ascending, shape (n,); n is as near to the fraction as whole patients allow.
@@ -43,12 +53,18 @@ def label_subset(cases: CaseTable, fraction: float, *, task: str, repetition: in
         raise DataError(f"task {task!r}: expected training cases, got none. Check its split.")
     if fraction == 1:
         return train
+    if order == "shuffle99":
+        return shuffled_subset(cases, fraction, task=task)
+    return _whole_patients(cases, train, fraction, seed_from("subset", task, repetition))
+
+
+def _whole_patients(cases: CaseTable, train: _Ints, fraction: float, seed: int) -> _Ints:
+    """Return the first patients of the stratified order of a seed."""
     ids = cases.frame["patient_id"].astype(str).to_numpy()[train]
     patients, patient_of_case = np.unique(ids, return_inverse=True)
     sizes = np.bincount(patient_of_case)
     labels = _labels(cases, train)
     shown = _classes_per_patient(labels, patient_of_case, len(patients))
-    seed = seed_from("subset", task, repetition)
     rank = np.array([seed_from(seed, patient) for patient in patients.tolist()])
     order, needed = _order(sizes, shown, labels.sum(axis=0), rank)
     wanted = fraction * len(train)

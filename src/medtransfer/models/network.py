@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNormalisation
 
 from medtransfer.core.errors import UsageError, WeightsError
 from medtransfer.models.backbones import build_backbone, end_network_at
@@ -61,6 +62,8 @@ class Encoder(nn.Module):
         self.image_size = image_size
         self.tokens = tokens
         self.audit = audit
+        self.adapts_statistics = False
+        """Whether frozen batch normalisation follows training mode; see :mod:`.batch_statistics`."""
 
     @property
     def pyramid_channels(self) -> tuple[int, ...]:
@@ -103,12 +106,13 @@ class Encoder(nn.Module):
     def train(self, mode: bool = True) -> Encoder:
         """Set training or evaluation mode; layers whose weights are frozen stay in evaluation mode.
 
-        So the statistics of frozen batch normalisation do not move.
+        So the statistics of frozen batch normalisation do not move, unless they were set to adapt.
         """
         super().train(mode)
         for module in self.modules():
             own = list(module.parameters(recurse=False))
-            if own and not any(parameter.requires_grad for parameter in own):
+            adapts = self.adapts_statistics and isinstance(module, BatchNormalisation)
+            if own and not adapts and not any(parameter.requires_grad for parameter in own):
                 module.training = False
         return self
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError, TrialError
 from medtransfer.core.seeds import seed_from
-from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
+from medtransfer.data.decoded_cache import DecodedCache, cache_side
 from medtransfer.features.embedding import extract_embeddings
 from medtransfer.features.extraction import PLAIN_EXTRACTION, Extraction
 from medtransfer.features.feature_store import FeatureArray, feature_key, open_features
@@ -43,7 +43,7 @@ def bench_features(bench: Bench, size: int, extraction: Extraction = PLAIN_EXTRA
         UsageError: If the source model cannot take images of that size, or the engine is not there.
     """
     side = cache_side(bench.cases.kind, size)
-    cache = open_decoded_cache(bench.cases, side, bench.cache_folder, progress=bench.progress)
+    cache = bench.open_decoded_cache(side)
     weights = weights_hash(bench.model, bench.weights_folder)
     key = feature_key(
         bench.model,

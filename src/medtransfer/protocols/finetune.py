@@ -24,7 +24,7 @@ AugmentationName = Literal["default", "none", "studyA", "preset"]
 _RECIPE_FIELDS = (
     *("epochs", "batch_size", "micro_batch", "learning_rate", "weight_decay", "optimiser", "schedule"),
     *("epoch_factor", "warmup_epochs", "patience", "select_on", "precision", "mask_loss", "pixel_weights"),
-    *("batch_dice", "layer_decay", "train_last", "average_decay"),
+    *("batch_dice", "layer_decay", "train_last", "average_decay", "least_rate"),
 )
 _MOST_RATES = 9
 
@@ -81,6 +81,11 @@ class Finetune(BaseModel):
     train_last: int | None = Field(
         default=None, ge=0, description="Train only so many of the encoder's last layer groups, and the head."
     )
+    batch_normalization: Literal["adapt"] | None = Field(
+        default=None,
+        description="With train_last: adapt lets the statistics of frozen batch normalisation follow the training "
+        "images, while its weights stay; unset, they stay too.",
+    )
     average_decay: float | None = Field(
         default=None,
         gt=0,
@@ -92,6 +97,9 @@ class Finetune(BaseModel):
     )
     epoch_factor: float | None = Field(
         default=None, gt=0, le=1, description="Exponential schedule: factor of the rate from epoch to epoch."
+    )
+    least_rate: float | None = Field(
+        default=None, ge=0, description="Cosine schedule: rate it falls to instead of 0."
     )
     warmup_epochs: int | None = Field(
         default=None, ge=0, description="Epochs of linear warm-up from a twentieth of the rate."
@@ -149,6 +157,19 @@ class Finetune(BaseModel):
             raise ValueError(
                 f"learning_rates: expected different rates above 0, the recipe's own {rate:g} among them, got "
                 f"{list(rates)}"
+            )
+        least = self.recipe().least_rate
+        if rates is not None and min(rates) < least:
+            raise ValueError(
+                f"learning_rates: expected rates of at least the least_rate {least:g}, got {list(rates)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapts_what_is_frozen(self) -> Finetune:
+        if self.batch_normalization is not None and self.train_last is None:
+            raise ValueError(
+                "batch_normalization: expected 'train_last' beside it, got none: what is trained adapts anyway"
             )
         return self
 
@@ -238,6 +259,8 @@ class Finetune(BaseModel):
             found["learning_rates"] = list(self.learning_rates)
         if self.normalization != "model":
             found["normalization"] = self.normalization
+        if self.batch_normalization is not None:
+            found["batch_normalization"] = self.batch_normalization
         return found
 
     def _require_kind(self, kind: TaskKind) -> None:

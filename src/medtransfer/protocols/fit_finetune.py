@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from medtransfer.core.seeds import seed_from
-from medtransfer.data.decoded_cache import DecodedCache, open_decoded_cache
+from medtransfer.data.decoded_cache import DecodedCache
 from medtransfer.metrics.predictions import Predictions
+from medtransfer.models.batch_statistics import adapt_statistics
 from medtransfer.models.decoders import build_segmenter
 from medtransfer.models.heads import Classifier, UNet
 from medtransfer.models.hub_weights import contract_of
@@ -38,7 +39,7 @@ def fit_finetune(settings: Finetune, bench: Bench, requests: Sequence[TransferRe
     """Yield the transfer of each request, in order; see :meth:`Finetune.fit`."""
     size = settings.size() or contract_of(bench.model).size
     side = settings.cached_side(bench.cases.kind, size)
-    cache = open_decoded_cache(bench.cases, side, bench.cache_folder, progress=bench.progress)
+    cache = bench.open_decoded_cache(side)
     for request in requests:
         require_training_cases(bench, request)
         trial = _Trial(settings, bench, request, cache, size)
@@ -56,6 +57,7 @@ class _Trial:
         self._request = request
         self._size = size
         self._recipe = settings.recipe()
+        self._facts: dict[str, Any] = {}
         self._network = self._build()
         self._layout = memory_format_for(self._network, size, torch.device(bench.device))
         self._network.to(memory_format=self._layout)
@@ -106,6 +108,7 @@ class _Trial:
             curve=fitted.curve,
             details=training_facts(self._network, fitted, self._data, self._recipe)
             | {"image_size": self._size, "memory_format": str(self._layout).removeprefix("torch.")}
+            | self._facts
             | dict(budget or {}),
         )
 
@@ -138,6 +141,8 @@ class _Trial:
         )
         if self._recipe.train_last is not None:
             train_last(encoder, self._recipe.train_last)
+        if settings.batch_normalization == "adapt":
+            self._facts["adapted_batch_normalizations"] = adapt_statistics(encoder)
         outputs = output_count(bench.cases.kind, len(bench.cases.classes))
         head_seed = seed_from("head", seed)
         if bench.cases.kind.is_classification:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from medtransfer.core.errors import UsageError
 from medtransfer.core.seeds import seed_from
-from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
+from medtransfer.data.decoded_cache import DecodedCache, cache_side
 from medtransfer.models.decoders import build_segmenter
 from medtransfer.models.heads import UNet, decoded
 from medtransfer.models.hub_weights import contract_of
@@ -59,7 +59,7 @@ def fit_frozen_decoder(
     """
     size = settings.image_size or contract_of(bench.model).size
     side = cache_side(bench.cases.kind, size)
-    cache = open_decoded_cache(bench.cases, side, bench.cache_folder, progress=bench.progress)
+    cache = bench.open_decoded_cache(side)
     encoder = frozen_encoder(bench, size)
     maps = extract_feature_maps(
         encoder,

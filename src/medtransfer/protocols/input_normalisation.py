@@ -12,7 +12,6 @@ import numpy.typing as npt
 from medtransfer.core.errors import TrialError, UsageError
 from medtransfer.core.fingerprints import hash_array, hash_json
 from medtransfer.core.task_kind import TaskKind
-from medtransfer.data.decoded_cache import open_decoded_cache
 from medtransfer.features.array_files import open_arrays
 from medtransfer.models.source_model import IMAGENET_MEAN, IMAGENET_STD, InputContract, SourceModel
 from medtransfer.protocols.transfer_protocol import Bench, Transfer
@@ -186,7 +185,7 @@ def training_moments(bench: Bench, side: int) -> PixelMoments:
         bench: Cases and caches.
         side: Side in pixels at which the images are kept.
     """
-    cache = open_decoded_cache(bench.cases, side, bench.cache_folder, progress=bench.progress)
+    cache = bench.open_decoded_cache(side)
     train = bench.cases.indices("train")
     key = hash_json({"moments": REVISION, "decoded": cache.key, "rows": hash_array(train)})
 

@@ -8,7 +8,7 @@ validation are kept beside the last ones, and inputs are normalised as the sourc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from medtransfer.core.registry import Registry
@@ -121,6 +121,7 @@ presets.add(
     "studyA-seg", Preset(recipes.get("studyA-seg"), MASKS, views.STUDY_A_SEGMENTATION, image_size=224)
 )
 presets.add("studyB-cls", presets.get("studyA-cls"))
+presets.add("studyB-cls-cosine", replace(presets.get("studyB-cls"), recipe=recipes.get("studyB-cls-cosine")))
 presets.add(
     "studyB-seg", Preset(recipes.get("studyB-seg"), MASKS, views.STUDY_A_SEGMENTATION, image_size=224)
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.case_table import CaseTable
 from medtransfer.metrics.predictions import Predictions
 from medtransfer.models.source_model import SourceModel
+
+if TYPE_CHECKING:
+    from medtransfer.data.case_digests import CaseDigests
+    from medtransfer.data.decoded_cache import DecodedCache
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class Bench:
     """Device for the network."""
     progress: Progress = no_progress
     """Told about long steps."""
+    digests: CaseDigests | None = None
+    """What the files of the cases hold, where that was just looked up."""
+
+    def open_decoded_cache(self, side: int) -> DecodedCache:
+        """Return the decoded pixels of all cases; see :func:`~medtransfer.data.decoded_cache.open_decoded_cache`."""
+        from medtransfer.data.decoded_cache import open_decoded_cache
+
+        return open_decoded_cache(
+            self.cases, side, self.cache_folder, digests=self.digests, progress=self.progress
+        )
 
 
 @dataclass(frozen=True)

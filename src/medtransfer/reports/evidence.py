@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from medtransfer.core.fingerprints import hash_json
 from medtransfer.reports.disclosure import without_places
+from medtransfer.reports.label_orders import with_orders_apart
 from medtransfer.store.records import Record, State
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def read_evidence(store: Store, study: str | None) -> Evidence:
         UsageError: If the store has no such study.
     """
     found = store.records(study)
-    records = latest_of_each(found)
+    records = latest_of_each(with_orders_apart(found))
     return Evidence(
         study=study or "all studies",
         records=records,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from medtransfer.reports.label_orders import divided_patients
 from medtransfer.reports.phrases import count, listed, percent
 from medtransfer.reports.study_reading import StudyReading
 from medtransfer.reports.tables.provenance import trial_counts
@@ -108,6 +109,13 @@ def _splits(reading: StudyReading) -> Iterator[str]:
         yield f"Drawn by medtransfer, so not the split of published results: {listed(ours, _MOST_NAMED)}."
     if user:
         yield f"Split given by the user: {listed(user, _MOST_NAMED)}."
+    divided = divided_patients(reading.records)
+    if divided:
+        yield (
+            "Shares of the labels in the order shuffle99 keep no patient whole"
+            f"{f' (up to {max(divided):,} divided)' if max(divided) else ''}, so that they show more patients than "
+            "shares of whole patients."
+        )
     accepted = [task.label for task in reading.tasks.values() if task.facts.get("accepted")]
     if accepted:
         yield f"Problems with the data that were accepted by name: {listed(accepted, _MOST_NAMED)}."

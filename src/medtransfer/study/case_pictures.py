@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
 from medtransfer.core.atomic import write_atomically
 from medtransfer.core.errors import DataError, UsageError
 from medtransfer.core.fingerprints import hash_json
@@ -17,6 +15,7 @@ from medtransfer.data.thumbnails import SIDE, case_thumbnail
 from medtransfer.store.store import Store
 from medtransfer.study.entries import Declarations, TaskEntry, named
 from medtransfer.study.preparation import Folders, locate
+from medtransfer.study.study_file import parse_yaml
 
 _FOLDER = "thumbnails"
 _REVISION = 1
@@ -73,11 +72,11 @@ def case_pictures(store: Store, study: str, data: Path | None, cache: Path | Non
 
 def _task_entries(source: str, study: str) -> Iterator[TaskEntry]:
     """Yield the tasks of a study file; its models and protocols are not needed, nor their files."""
-    content = yaml.safe_load(source)
-    if not isinstance(content, dict):
+    if not source.strip():
         raise UsageError(
             f"study {study!r}: expected its study file in the store, got none. Run the study again."
         )
+    content = parse_yaml(source, f"file of study {study!r} in the store")
     entries = [entry for part in _parts(content) for entry in part.get("tasks") or ()]
     pairs = [named(entry, {}) for entry in entries]
     declared = {name: settings for name, settings in pairs if settings is not None}

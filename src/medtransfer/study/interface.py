@@ -42,6 +42,7 @@ class Study(declared.Study):
         protocols: Protocols: names, or ``{name: settings}``.
         label_fractions: Shares of the training split, each in (0, 1]; all labels if None.
         seeds: Repetitions of every trial that a seed can change; 5 if None.
+        label_order: Order in which label fractions are taken, ``patients`` or ``shuffle99``; the first if None.
         accept: Task to the codes of the problems that must not stop it.
         blocks: Mappings with any of the keys from ``tasks`` to ``seeds``; what a block leaves out is
             taken from the arguments.
@@ -64,6 +65,7 @@ class Study(declared.Study):
         protocols: Sequence[Entry] = (),
         label_fractions: Sequence[float] | None = None,
         seeds: int | None = None,
+        label_order: str | None = None,
         accept: Mapping[str, Sequence[str]] | None = None,
         blocks: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
@@ -74,6 +76,7 @@ class Study(declared.Study):
             "protocols": protocols or None,
             "label_fractions": label_fractions,
             "seeds": seeds,
+            "label_order": label_order,
             "accept": accept,
             "blocks": blocks,
         }

@@ -9,6 +9,7 @@ from typing import Any
 from medtransfer.core.errors import UsageError
 from medtransfer.core.fingerprints import fingerprint, hash_json
 from medtransfer.core.seeds import seed_from
+from medtransfer.data.label_fractions import LabelOrder
 from medtransfer.metrics.declared_metrics import metrics
 from medtransfer.models.overlap import overlap
 from medtransfer.models.source_model import SourceModel, WeightsFile
@@ -30,6 +31,8 @@ class Trial:
     """The source model."""
     protocol: TransferProtocol
     """The protocol with its settings."""
+    label_order: LabelOrder = "patients"
+    """Order of the training cases; without influence on trials with all labels."""
 
     @property
     def fingerprint(self) -> str:
@@ -60,6 +63,23 @@ class _Pair:
     model: PreparedModel
     network: Mapping[str, Any]
     facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Which training labels a trial may use."""
+
+    fraction: float
+    order: LabelOrder
+
+    def facts(self) -> dict[str, Any]:
+        """Return the order where it matters and is not the usual one, so that fingerprints stay."""
+        return {} if self.fraction == 1 or self.order == "patients" else {"label_order": self.order}
+
+    def varied(self, protocol: TransferProtocol, task: PreparedTask) -> tuple[str, ...]:
+        """Return what differs between repetitions; ``shuffle99`` gives all of them the same subset."""
+        found = protocol.varied(task.task.kind, self.fraction)
+        return tuple(name for name in found if name != "label subset") if self.facts() else found
 
 
 def plan_trials(
@@ -125,21 +145,20 @@ def _block_trials(
 def _pair_trials(block: Block, task: PreparedTask, model: PreparedModel) -> list[Trial]:
     pair = _Pair(task, model, _network_facts(model.model), _task_facts(task) | _pair_facts(task, model))
     return [
-        _trial(pair, protocol, fraction, repetition)
+        _trial(pair, protocol, _Labels(fraction, block.label_order), repetition)
         for protocol in block.protocols
         for fraction in block.label_fractions
-        for repetition in _repetitions(protocol, task, fraction, block.seeds)
+        for repetition in _repetitions(protocol, task, _Labels(fraction, block.label_order), block.seeds)
     ]
 
 
-def _repetitions(protocol: TransferProtocol, task: PreparedTask, fraction: float, seeds: int) -> range:
-    return range(seeds if protocol.varied(task.task.kind, fraction) else 1)
+def _repetitions(protocol: TransferProtocol, task: PreparedTask, labels: _Labels, seeds: int) -> range:
+    return range(seeds if labels.varied(protocol, task) else 1)
 
 
-def _trial(pair: _Pair, protocol: TransferProtocol, fraction: float, repetition: int) -> Trial:
+def _trial(pair: _Pair, protocol: TransferProtocol, labels: _Labels, repetition: int) -> Trial:
     task, model = pair.task, pair.model
-    kind = task.task.kind
-    settings = protocol.settings(kind)
+    settings = protocol.settings(task.task.kind)
     identity: dict[str, Any] = {
         "task": task.task.name,
         "task_revision": task.task.revision,
@@ -151,8 +170,9 @@ def _trial(pair: _Pair, protocol: TransferProtocol, fraction: float, repetition:
         "protocol": protocol.name,
         "protocol_revision": protocol.revision,
         "settings": settings,
-        "label_fraction": fraction,
+        "label_fraction": labels.fraction,
         "repetition": repetition,
+        **labels.facts(),
     }
     description = TrialDescription(
         fingerprint=fingerprint(identity),
@@ -160,12 +180,12 @@ def _trial(pair: _Pair, protocol: TransferProtocol, fraction: float, repetition:
         model=model.model.name,
         protocol=protocol.name,
         settings=settings,
-        label_fraction=fraction,
+        label_fraction=labels.fraction,
         repetition=repetition,
-        varied=protocol.varied(kind, fraction),
-        facts={**pair.facts, "protocol_revision": protocol.revision},
+        varied=labels.varied(protocol, task),
+        facts={**pair.facts, "protocol_revision": protocol.revision, **labels.facts()},
     )
-    return Trial(description, task, model, protocol)
+    return Trial(description, task, model, protocol, labels.order)
 
 
 def _network_facts(model: SourceModel) -> dict[str, Any]:

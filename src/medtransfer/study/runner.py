@@ -147,6 +147,7 @@ class StudyRunner:
             command=self._options.command,
             device=self._options.device,
             workers=self._options.workers,
+            label_order=first.label_order,
         )
 
     def _handle(self, event: Event, held: Mapping[str, Sequence[Trial]]) -> None:

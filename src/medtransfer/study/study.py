@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from medtransfer.data.label_fractions import LabelOrder
 from medtransfer.models.source_model import SourceModel
 from medtransfer.protocols.transfer_protocol import TransferProtocol
 from medtransfer.study.entries import TaskEntry
-from medtransfer.study.study_file import BlockFile, StudyFile, parse_study, read_yaml
+from medtransfer.study.study_file import BlockFile, StudyFile, dump_yaml, parse_study, read_yaml
 
 DEFAULT_SEEDS = 5
 """Repetitions when a study does not say how many."""
@@ -32,6 +31,8 @@ class Block:
     """Shares of the training split, each in (0, 1]."""
     seeds: int = DEFAULT_SEEDS
     """Repetitions of every trial that a seed can change."""
+    label_order: LabelOrder = "patients"
+    """Order in which shares of the training split are taken; one for the whole study."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class Study:
         Raises:
             UsageError: If anything in it is wrong; the message lists every fault.
         """
-        text = yaml.safe_dump(dict(content), sort_keys=False)
-        return _build(parse_study(content, folder or Path(), f"study {content.get('name', '')!r}"), text)
+        parsed = parse_study(content, folder or Path(), f"study {content.get('name', '')!r}")
+        return _build(parsed, dump_yaml(content))
 
 
 def _build(parsed: StudyFile, text: str) -> Study:
@@ -99,4 +100,5 @@ def _block(block: BlockFile, study: StudyFile) -> Block:
         protocols=tuple(block.protocols or study.protocols or ()),
         label_fractions=tuple(block.label_fractions or study.label_fractions or (1.0,)),
         seeds=block.seeds or study.seeds or DEFAULT_SEEDS,
+        label_order=study.label_order,
     )

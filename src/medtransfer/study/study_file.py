@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
 from medtransfer.core.registry import unknown_name
+from medtransfer.data.label_fractions import LabelOrder
 from medtransfer.data.problem_codes import PROBLEM_CODES
 from medtransfer.models.source_model import SourceModel
 from medtransfer.protocols.transfer_protocol import TransferProtocol
@@ -56,6 +57,7 @@ class StudyFile(BlockFile):
     """A whole study file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    label_order: LabelOrder = "patients"
     accept: dict[str, list[Annotated[str, PlainValidator(_known_code)]]] = Field(default_factory=dict)
     blocks: list[BlockFile] | None = Field(None, min_length=1)
 
@@ -72,16 +74,39 @@ def read_yaml(path: Path) -> tuple[str, dict[str, Any]]:
         raise UsageError(f"study file {path}: expected at most 1 MiB, got {path.stat().st_size} bytes.")
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"study file {path}: expected YAML, got: {error}") from error
+    return text, parse_yaml(text, f"study file {path}")
+
+
+def parse_yaml(text: str, origin: str) -> dict[str, Any]:
+    r"""Return the mapping that the text of a study file holds.
+
+    Args:
+        text: YAML.
+        origin: What the text comes from, for the message, such as ``study file a.yaml``.
+
+    Raises:
+        UsageError: If the text is not YAML, not a mapping or has a key twice.
+
+    Example:
+        >>> parse_yaml("seeds: 3\nrate: 1e-4", "study file a.yaml")
+        {'seeds': 3, 'rate': 0.0001}
+    """
+    try:
         content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader that also refuses repeated keys
     except RecursionError as error:
-        raise UsageError(f"study file {path}: expected YAML of a few levels, got far too many.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"study file {path}: expected YAML, got: {error}") from error
+        raise UsageError(f"{origin}: expected YAML of a few levels, got far too many.") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{origin}: expected YAML, got: {error}") from error
     if not isinstance(content, dict):
-        raise UsageError(
-            f"study file {path}: expected a mapping with 'name', 'tasks', ..., got {content!r:.80}."
-        )
-    return text, content
+        raise UsageError(f"{origin}: expected a mapping with 'name', 'tasks', ..., got {content!r:.80}.")
+    return content
+
+
+def dump_yaml(content: Mapping[str, Any]) -> str:
+    """Return a mapping as the text of a study file, which :func:`parse_yaml` reads as the same mapping."""
+    return yaml.dump(dict(content), Dumper=_StudyDumper, sort_keys=False)
 
 
 def parse_study(content: Mapping[str, Any], folder: Path, origin: str) -> StudyFile:
@@ -183,8 +208,13 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-_UniqueKeyLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+class _StudyDumper(yaml.SafeDumper):
+    """A safe dumper that puts a word in quotes where the loader would take it for a number."""
+
+
+for _resolver in (_UniqueKeyLoader, _StudyDumper):
+    _resolver.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )

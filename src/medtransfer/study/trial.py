@@ -15,8 +15,10 @@ import pandas as pd
 from medtransfer.core.errors import MedtransferError, StoreError, TrialError
 from medtransfer.core.kept_memory import kept_memory
 from medtransfer.core.provenance import code_revision, hardware, package_versions
+from medtransfer.data.case_digests import case_digests
 from medtransfer.data.case_table import CaseTable
-from medtransfer.data.label_fractions import label_subset
+from medtransfer.data.label_fractions import LabelOrder, label_subset
+from medtransfer.data.shuffled_subset import divided_patients
 from medtransfer.metrics.declared_metrics import compute_metrics
 from medtransfer.metrics.predictions import Predictions
 from medtransfer.models.source_model import SourceModel
@@ -53,6 +55,8 @@ class TrialJob:
     """Device for the network, or several of which each worker takes one."""
     workers: int = 0
     """Worker processes of the run; they share the memory of the devices."""
+    label_order: LabelOrder = "patients"
+    """Order in which label fractions are taken."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
         UsageError: If this machine lacks the device.
     """
     task, cases = _opened(job.location)
-    if cases.content_hash() != job.data_hash:
+    digests = case_digests(cases)
+    if digests.of_table(cases) != job.data_hash:
         raise TrialError(
             "data_changed", f"task {task.name!r}: expected unchanged data since the plan, got other files."
         )
@@ -105,8 +110,9 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
         cache_folder=job.folders.cache,
         selection_metric=task.primary_metric,
         device=job.device,
+        digests=digests,
     )
-    requests = [_request(task.name, cases, *trial) for trial in job.trials]
+    requests = [_request(job, task.name, cases, trial) for trial in job.trials]
     start = 0
     with kept_memory():
         while start < len(requests):
@@ -141,7 +147,7 @@ def _run_until_failure(
             if failed.reason == DEVICE_LOST and job.workers:
                 sys.exit(1)  # a new worker goes on, for this process can use its device no more
             return number + 1
-        outcome = _outcome(job, task, transfer)
+        outcome = _outcome(job, task, transfer, _subset_facts(job, bench.cases, requests[number]))
         outcome = replace(outcome, duration_s=time.monotonic() - wall, cpu_s=time.process_time() - cpu)
         yield TrialDone(name, outcome, predictions_frame(transfer.predictions))
     return len(requests)
@@ -171,11 +177,21 @@ def predictions_frame(predictions: Mapping[str, Mapping[str, Predictions]]) -> p
 
 
 def _request(
-    task: str, cases: CaseTable, fingerprint: str, fraction: float, repetition: int, seed: int
+    job: TrialJob, task: str, cases: CaseTable, trial: tuple[str, float, int, int]
 ) -> TransferRequest:
-    del fingerprint
-    train = label_subset(cases, fraction, task=task, repetition=repetition)
+    _, fraction, repetition, seed = trial
+    train = label_subset(cases, fraction, task=task, repetition=repetition, order=job.label_order)
     return TransferRequest(label_fraction=fraction, repetition=repetition, train=train, seed=seed)
+
+
+def _subset_facts(job: TrialJob, cases: CaseTable, request: TransferRequest) -> dict[str, Any]:
+    """Return what a record says of a subset that may divide patients; nothing for the usual order."""
+    if job.label_order == "patients" or request.label_fraction == 1:
+        return {}
+    return {
+        "label_order": job.label_order,
+        "divided_patients": divided_patients(cases, request.train) if cases.patients_known else None,
+    }
 
 
 def compute_outcome_metrics(names: Sequence[str], transfer: Transfer) -> dict[str, dict[str, Any]]:
@@ -189,13 +205,13 @@ def compute_outcome_metrics(names: Sequence[str], transfer: Transfer) -> dict[st
     return found
 
 
-def _outcome(job: TrialJob, task: TargetTask, transfer: Transfer) -> Outcome:
+def _outcome(job: TrialJob, task: TargetTask, transfer: Transfer, subset_facts: Mapping[str, Any]) -> Outcome:
     return Outcome(
         metrics=compute_outcome_metrics(task.metrics, transfer),
         train_cases=transfer.train_cases,
         choices=transfer.choices,
         curve=transfer.curve,
-        details=transfer.details,
+        details={**transfer.details, **subset_facts},
         provenance={
             "versions": package_versions(),
             "hardware": hardware(),

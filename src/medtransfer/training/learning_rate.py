@@ -35,7 +35,8 @@ class LearningRate:
             done = (epoch * self._steps_per_epoch + step) / (recipe.warmup_epochs * self._steps_per_epoch)
             return recipe.learning_rate * (WARMUP_START + (1 - WARMUP_START) * done)
         if recipe.schedule == "cosine":
-            return recipe.learning_rate * self._cosine_share(epoch, step)
+            span = recipe.learning_rate - recipe.least_rate
+            return recipe.least_rate + span * self._cosine_share(epoch, step)
         if recipe.schedule == "exponential":
             return float(recipe.learning_rate * recipe.epoch_factor ** (epoch - recipe.warmup_epochs))
         return recipe.learning_rate * self._plateau_share

@@ -17,7 +17,10 @@ Precision = Literal["fp32", "bf16-mixed"]
 MaskLoss = Literal["bce+dice", "bce", "dice"]
 
 _ADDED_LATER = frozenset(
-    ("epoch_factor", "layer_decay", "train_last", "average_decay", "micro_batch", "pixel_weights")
+    (
+        *("epoch_factor", "layer_decay", "train_last", "average_decay", "micro_batch", "pixel_weights"),
+        "least_rate",
+    )
 )
 
 SMALLEST_BATCH = 4
@@ -39,10 +42,12 @@ class TrainingRecipe(BaseModel):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of SGD; the others do not use it."""
     schedule: Schedule = "cosine"
-    """``cosine`` falls to 0 over all epochs; ``plateau`` lowers when the validation loss stalls;
+    """``cosine`` falls to ``least_rate`` over all epochs; ``plateau`` lowers when the validation loss stalls;
     ``exponential`` multiplies by ``epoch_factor`` after every epoch."""
     cosine_step: Literal["iteration", "epoch"] = "iteration"
     """Whether the cosine falls with every optimiser step, or stays through an epoch."""
+    least_rate: float = Field(default=0.0, ge=0)
+    """Rate at which ``cosine`` would arrive after the last epoch; the others do not use it."""
     warmup_epochs: int = Field(default=1, ge=0)
     """Epochs over which the rate rises linearly, step by step, from a twentieth of itself."""
     plateau_factor: float = Field(default=0.5, gt=0, lt=1)
@@ -90,6 +95,14 @@ class TrainingRecipe(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _falls_to_a_lower_rate(self) -> TrainingRecipe:
+        if self.least_rate > self.learning_rate:
+            raise ValueError(
+                f"least_rate: expected at most the learning rate of {self.learning_rate:g}, got {self.least_rate:g}"
+            )
+        return self
+
     def batch_size_for(self, cases: int) -> int:
         """Return the batch size for a number of training cases.
 
@@ -130,8 +143,8 @@ class TrainingRecipe(BaseModel):
 recipes: Registry[TrainingRecipe] = Registry("recipe", see="medtransfer run --help")
 """Recipes by name.
 
-``studyA-cls``, ``studyA-seg`` and ``studyB-seg`` repeat the settings of published studies of transfer learning;
-every value they did not set is the neutral one.
+``studyA-cls``, ``studyA-seg``, ``studyB-cls-cosine`` and ``studyB-seg`` repeat the settings of published studies
+of transfer learning; every value they did not set is the neutral one.
 """
 
 _AS_WRITTEN: Mapping[str, Any] = {"weight_decay": 0.0, "warmup_epochs": 0, "batch_size": 32, "least_steps": 1}
@@ -150,6 +163,10 @@ recipes.add(
         epochs=1000,
         patience=10,
     ),
+)
+recipes.add(
+    "studyB-cls-cosine",
+    recipes.get("studyA-cls").changed(schedule="cosine", warmup_epochs=20, least_rate=1e-5),
 )
 recipes.add(
     "studyA-seg",

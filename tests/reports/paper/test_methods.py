@@ -112,12 +112,71 @@ def test_settings_change_the_words(synthetic: Any) -> None:
     passages = made(synthetic, (drive, "resnet20.random", "finetune", {"settings": settings}))
     text = text_of(passages, "Protocol finetune")
     assert (
-        "the head and the last 2 layer groups of the network were trained for at most 1 epoch with SGD at a "
+        "the decoder and the last 2 layer groups of the network were trained for at most 1 epoch with SGD at a "
         "learning rate of 0.1 and a constant rate, in batches of at most 1 case, on images of the size of the "
         "source model, with a UPerNet decoder and cross entropy as loss. Training ended early after more than "
         "3 epochs without gain."
     ) in text
     assert keys_of(passages, "Protocol finetune") == {"xiao2018upernet"}
+
+
+def test_inputs_and_class_weights_are_told_where_they_differ(synthetic: Any) -> None:
+    chest, drive = synthetic.TASKS[0], synthetic.TASKS[3]
+    told = {
+        "study": "the mean and standard deviation of the training images of each task",
+        "imagenet": "the mean and standard deviation of ImageNet",
+        "chest-xray": "a mean and a standard deviation of chest X-rays",
+        "minmax": "stretching every image to the range from 0 to 1",
+    }
+    for rule, words in told.items():
+        for protocol, task in (("finetune", drive), ("linear", drive), ("linear", chest), ("knn", chest)):
+            settings = {"image_size": 32, "normalization": rule}
+            passages = made(synthetic, (task, "resnet20.random", protocol, {"settings": settings}))
+            assert f"Inputs were normalised by {words}" in text_of(passages, f"Protocol {protocol}")
+    plain = made(synthetic, (chest, "resnet20.random", "linear", {"settings": {"image_size": 32}}))
+    assert "normalised by" not in text_of(plain, "Protocol linear")
+    assert "weighted" not in text_of(plain, "Protocol linear")
+    weighted = {"settings": {"class_weights": "balanced"}}
+    text = text_of(made(synthetic, (chest, "resnet20.random", "linear", weighted)), "Protocol linear")
+    assert "Every class was weighted by the inverse of its share of the training cases." in text
+
+
+def test_frozen_networks_and_their_statistics(synthetic: Any) -> None:
+    def told(task: Any, **settings: Any) -> str:
+        passages = made(synthetic, (task, "resnet20.random", "finetune", {"settings": settings}))
+        return text_of(passages, "Protocol finetune")
+
+    chest, drive = synthetic.TASKS[0], synthetic.TASKS[3]
+    assert "only the head was trained, on the frozen network for at most 2 epochs" in told(
+        chest, train_last=0, epochs=2
+    )
+    assert (
+        "only the decoder was trained, on the frozen network, the statistics of frozen batch normalisation "
+        "adapting to the training images, for at most 2 epochs"
+    ) in told(drive, train_last=0, epochs=2, batch_normalization="adapt")
+    assert "a cosine schedule down to 1e-05" in told(chest, schedule="cosine", least_rate=1e-5)
+    assert "down to" not in told(chest, schedule="cosine")
+
+
+def test_the_order_of_published_studies_is_told_with_the_patients_it_divides(synthetic: Any) -> None:
+    def passage(*divided: int | None) -> str:
+        maker = synthetic.StudyMaker("small")
+        for number, patients in enumerate(divided):
+            facts = {"label_order": "shuffle99"}
+            record = maker.add(synthetic.TASKS[0], "resnet20.random", "finetune", fraction=0.1 + number / 10,
+                               facts=facts)  # fmt: skip
+            details = {"label_order": "shuffle99", "divided_patients": patients}
+            maker.records[-1] = replace(record, outcome=replace(record.outcome, details=details))
+        return text_of(methods_section(read_study(maker.evidence())), "Label fractions")
+
+    text = passage(3, 7)
+    assert "In the order shuffle99" in text
+    assert "the seed 99 of Python's random numbers" in text
+    assert "patients are not kept whole. Up to 7 patients of a task had images both" in text
+    assert "one patient per class" not in text
+    assert "first whole patients" not in text
+    assert "No patient had images both inside and outside of a share." in passage(0)
+    assert "both inside and outside" not in passage(None)
 
 
 def test_an_unknown_protocol_and_no_settings_still_have_a_passage(synthetic: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.reports.label_orders import USUAL_ORDER, divided_patients, label_order
 from medtransfer.reports.paper.prose import Passage, Piece, cite, sentences
 from medtransfer.reports.phrases import count, listed, percent, setting, settings
 from medtransfer.reports.study_reading import StudyReading
@@ -24,6 +25,12 @@ _SCHEDULES = {
     "constant": ("a constant rate", None),
 }
 _DECODERS = {"unet": ("U-Net", "ronneberger2015unet"), "upernet": ("UPerNet", "xiao2018upernet")}
+_NORMALISED = {
+    "study": "the mean and standard deviation of the training images of each task",
+    "imagenet": "the mean and standard deviation of ImageNet",
+    "chest-xray": "a mean and a standard deviation of chest X-rays, the same for all source models",
+    "minmax": "stretching every image to the range from 0 to 1",
+}
 _LOSSES = {"bce": "cross entropy", "dice": "soft Dice", "bce+dice": "the sum of cross entropy and soft Dice"}
 
 
@@ -47,19 +54,51 @@ def labels_passage(reading: StudyReading) -> Passage:
     if not below:
         return Passage("Labels", ("All training cases were used.",))
     shares = listed([percent(fraction) for fraction in reading.fractions], most=9)
+    orders = sorted({order for record in reading.records if (order := label_order(record))})
+    told = [
+        _whole_patients(reading) if order == USUAL_ORDER else _one_list(reading, order) for order in orders
+    ]
+    return Passage(
+        "Label fractions",
+        tuple(
+            sentences(
+                f"Models were trained with {shares} of the training cases.",
+                *([f"Shares were taken in {count(len(orders), 'order')}."] if len(orders) > 1 else []),
+                *told,
+                "Validation and test cases were never reduced.",
+            )
+        ),
+    )
+
+
+def _whole_patients(reading: StudyReading) -> str:
     kinds = {task.kind for task in reading.tasks.values()}
     order = (
         "The order begins with one patient per class and then mixes the classes in proportion. "
         if kinds != {TaskKind.SEGMENTATION}
         else ""
     )
-    text = (
-        f"Models were trained with {shares} of the training cases. A smaller share is contained in every "
-        "larger one: all training patients of a task stand in one random order per repetition, a share takes "
-        f"its first whole patients. {order}The order depends on the task and the repetition only, so all "
-        "source models learn from the same cases. Validation and test cases were never reduced."
+    return (
+        "A smaller share is contained in every larger one: all training patients of a task stand in one random "
+        f"order per repetition, a share takes its first whole patients. {order}The order depends on the task and "
+        "the repetition only, so all source models learn from the same cases."
     )
-    return Passage("Label fractions", (text,))
+
+
+def _one_list(reading: StudyReading, order: str) -> str:
+    """Return how the order of published studies cuts a list of cases, and through how many patients."""
+    divided = divided_patients(reading.records)
+    most = max(divided, default=0)
+    found = ""
+    if divided:
+        whom = f"Up to {count(most, 'patient')} of a task" if most else "No patient"
+        found = f" {whom} had images both inside and outside of a share."
+    return (
+        f"In the order {order} a smaller share is contained in every larger one: the list of training cases of a "
+        "task is shuffled once, with the seed 99 of Python's random numbers, and a share takes the first cases. "
+        f"Classes are not balanced and patients are not kept whole.{found} All repetitions and all source models "
+        "learn from the same cases."
+    )
 
 
 def repetitions_passage(reading: StudyReading) -> Passage:
@@ -118,27 +157,49 @@ def _by_settings(block: Block) -> dict[tuple[str, ...], str]:
 
 def _described(protocol: str, kind: TaskKind, values: Mapping[str, Any]) -> Iterator[Piece]:
     if protocol == "finetune":
-        last = values.get("train_last")
-        what = "all weights" if last is None else f"the head and the last {count(last, 'layer group')}"
-        yield f"{what} of the network were trained"
+        yield _trained_part(kind, values)
         yield from _training(kind, values)
+        yield _normalised(values)
     elif protocol == "linear" and not kind.is_classification:
         yield "a decoder was trained on the feature maps of the frozen network"
         yield from _training(kind, values)
+        yield _normalised(values)
     elif protocol == "linear":
         yield "a logistic regression was fitted to the standardised embeddings of the frozen network"
         yield from cite("kornblith2019transfer", "pedregosa2011sklearn")
         if "strengths" in values:
             yield f", its strength chosen on validation from C = {setting(values['strengths'])}"
         yield f"{_image_size(values)}."
+        if values.get("class_weights") == "balanced":
+            yield " Every class was weighted by the inverse of its share of the training cases."
+        yield _normalised(values)
     elif protocol == "knn":
         yield "cases got the labels of the nearest training cases by the cosine of the frozen network's embeddings"
         yield from cite("wu2018instance")
         if "ks" in values:
             yield f", their number chosen on validation from k = {setting(values['ks'])}"
         yield f"{_image_size(values)}."
+        yield _normalised(values)
     else:
         yield f"models were transferred as the protocol {protocol} does."
+
+
+def _trained_part(kind: TaskKind, values: Mapping[str, Any]) -> str:
+    last, head = values.get("train_last"), "head" if kind.is_classification else "decoder"
+    if last is None:
+        return "all weights of the network were trained"
+    trained = f"the {head} and the last {count(last, 'layer group')} of the network were trained"
+    if last == 0:
+        trained = f"only the {head} was trained, on the frozen network"
+    if values.get("batch_normalization") == "adapt":
+        trained += ", the statistics of frozen batch normalisation adapting to the training images,"
+    return trained
+
+
+def _normalised(values: Mapping[str, Any]) -> str:
+    """Return what inputs were normalised by, where it is not what the source model was trained with."""
+    rule = _NORMALISED.get(str(values.get("normalization")))
+    return f" Inputs were normalised by {rule}." if rule else ""
 
 
 def _training(kind: TaskKind, values: Mapping[str, Any]) -> Iterator[Piece]:
@@ -150,6 +211,7 @@ def _training(kind: TaskKind, values: Mapping[str, Any]) -> Iterator[Piece]:
     yield f" at a learning rate of {setting(values['learning_rate'])}" if "learning_rate" in values else ""
     schedule, work = _SCHEDULES.get(str(values.get("schedule")), ("", None))
     yield f" and {schedule}" if schedule else ""
+    yield f" down to {setting(values['least_rate'])}" if values.get("least_rate") else ""
     yield from cite(work)
     yield (
         f", in batches of at most {count(int(values['batch_size']), 'case')}"
