@@ -16,6 +16,10 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
+
+settings.register_profile("medtransfer", deadline=None)  # speed is a matter of benchmarks, never of a test
+settings.load_profile("medtransfer")
 
 VARIABLES = ("MEDTRANSFER_DATA", "MEDTRANSFER_WEIGHTS", "MEDTRANSFER_CACHE", "MEDTRANSFER_STORE")
 

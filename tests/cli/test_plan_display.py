@@ -67,6 +67,51 @@ def test_more_memory_than_there_is_gets_a_warning(shown) -> None:
     assert shown(replace(PLAN, workers=3))[1] == ""
 
 
+def test_memory_for_one_process_is_not_saved_by_fewer(shown) -> None:
+    for workers in (0, 1):
+        assert shown(replace(PLAN, workers=workers, machine_bytes=2_000_000_000))[1] == (
+            "Warning: workers: expected at most 2.00 GB of memory in all, got 1 worker of about 3.00 GB. "
+            "Use smaller batches or images.\n"
+        )
+
+
+def test_settings_of_one_protocol_stand_apart_and_say_what_differs(shown) -> None:
+    first = replace(PLAN.rows[0], protocol="linear", settings={"image_size": 128, "strengths": [1.0]})
+    rows = (
+        first,
+        replace(first, model="n"),
+        replace(first, settings={**first.settings, "normalization": "study"}, cost=None, fault="no memory."),
+    )
+    printed, warned = shown(Plan(rows, workers=1))
+    assert [line.split("  0 of")[0].rstrip() for line in printed.splitlines()[2:11]] == [
+        "a, linear",
+        "  normalization as usual",
+        "  labels 1 (x 2)",
+        "  m",
+        "  n",
+        "",
+        "a, linear",
+        "  normalization study",
+        "  labels 1 (x 2)",
+    ]
+    assert warned == (
+        "Warning: a, m, linear (normalization study): expected a probe that ends, got: no memory.\n"
+    )
+
+
+def test_of_many_settings_that_differ_those_are_shown_that_tell_them_apart(shown) -> None:
+    names = ("epochs", "patience", "learning_rate", "weight_decay", "batch_size")
+    settings = [{"preset": preset, **dict.fromkeys(names, number)} for number, preset in enumerate("xy")]
+    settings.append({**settings[1], "epochs": 7})
+    rows = [replace(PLAN.rows[0], settings=values) for values in settings]
+    printed = shown(Plan(tuple(rows), workers=1))[0]
+    assert [line.strip() for line in printed.splitlines() if "preset" in line] == [
+        "preset x; epochs 0",
+        "preset y; epochs 1",
+        "preset y; epochs 7",
+    ]
+
+
 def test_the_longest_rows_of_a_usual_study_are_not_folded_at_80_columns(shown) -> None:
     printed, _ = shown(Plan((replace(LONGEST, done=0),), workers=2, decoding_s=3.0), width=80)
     (row,) = [line for line in printed.splitlines() if "mobilenet" in line]

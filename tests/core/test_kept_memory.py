@@ -1,10 +1,15 @@
-"""Kept memory: large blocks are handed out again without the system's help, and returned at the end."""
+"""Kept memory: large blocks are handed out again without the system's help, and returned at the end.
+
+What the C library has in store depends on all a process did before, so every scenario has a process of its own.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import platform
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +33,10 @@ def page_faults(work: Callable[[], None]) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+
+
 def use_a_large_block() -> None:
     library = ctypes.CDLL(None)
     library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
@@ -37,23 +46,20 @@ def use_a_large_block() -> None:
     library.free(block)
 
 
-@gnu
-def test_pages_are_asked_for_once_inside_and_every_time_outside() -> None:
+def pages_are_asked_for_once_inside_and_every_time_outside() -> None:
     with kept_memory():
         use_a_large_block()
         assert page_faults(use_a_large_block) < PAGES // 4
     assert page_faults(use_a_large_block) > ROUNDS * PAGES // 2
 
 
-@gnu
-def test_an_error_ends_the_block_too() -> None:
+def an_error_ends_the_block_too() -> None:
     with suppress(ZeroDivisionError), kept_memory():
         raise ZeroDivisionError
     assert page_faults(use_a_large_block) > ROUNDS * PAGES // 2
 
 
-@gnu
-def test_a_block_inside_another_ends_nothing() -> None:
+def a_block_inside_another_ends_nothing() -> None:
     with kept_memory():
         with kept_memory():
             use_a_large_block()
@@ -61,16 +67,29 @@ def test_a_block_inside_another_ends_nothing() -> None:
     assert page_faults(use_a_large_block) > ROUNDS * PAGES // 2
 
 
-@gnu
-def test_what_was_kept_goes_back_to_the_system() -> None:
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-
+def what_was_kept_goes_back_to_the_system() -> None:
     with kept_memory():
         before = resident()
         use_a_large_block()
         assert resident() - before > PAGES // 2
     assert resident() - before < PAGES // 4
+
+
+@gnu
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pages_are_asked_for_once_inside_and_every_time_outside,
+        an_error_ends_the_block_too,
+        a_block_inside_another_ends_nothing,
+        what_was_kept_goes_back_to_the_system,
+    ],
+)
+def test_in_a_process_of_its_own(scenario: Callable[[], None]) -> None:
+    ended = subprocess.run(
+        [sys.executable, __file__, scenario.__name__], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +101,7 @@ def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> No
             pass
     finally:
         module._gnu_library.cache_clear()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()

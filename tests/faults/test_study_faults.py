@@ -137,7 +137,7 @@ def test_unknown_key_and_unknown_task_are_named_together(run, write_study, store
     assert refused.code == 2
     message = refused.refusal()
     assert "2 faults" in message
-    assert "label_fraction: expected a known key. Did you mean 'label_fractions'?" in message
+    assert "label_fraction: expected a known key. Did you mean 'label_fractions' or 'label_order'?" in message
     assert "task 'breast-ultrasond' is not registered." in message
     store_is_sound(0)
     assert run(write_study(STUDY)).code == 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from medtransfer.metrics.declared_metrics import metrics
-from medtransfer.metrics.roc_auc import FEW_POSITIVES, weighted_auc
+from medtransfer.metrics.roc_auc import FEW_POSITIVES, _unweighted_aucs, weighted_auc
 from medtransfer.stats.patients import patient_weights
 
 Build = Callable[..., Any]
@@ -146,3 +146,18 @@ class TestManyDraws:
                 for k, known in enumerate(~np.isnan(labels).T)
             ]
             assert value == pytest.approx(np.mean(both), abs=1e-12)
+
+
+@given(st.integers(2, 60), st.integers(1, 4), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_without_weights_the_digits_are_those_of_equal_weights(
+    cases: int, classes: int, levels: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    scores = random.integers(0, levels, (cases, classes)) / levels  # with ties
+    truth = random.random((cases, classes)) < 0.4
+    found = _unweighted_aucs(scores, truth)
+    for k in range(classes):
+        (expected,) = weighted_auc(scores[:, k], truth[:, k], np.ones((1, cases)))
+        assert found[k] == expected or (np.isnan(found[k]) and np.isnan(expected))
+        if 0 < truth[:, k].sum() < cases:
+            assert found[k] == pytest.approx(roc_auc_score(truth[:, k], scores[:, k]), abs=1e-12)

@@ -124,6 +124,18 @@ def test_embeddings_are_paid_once_per_task_and_model(prepare, asked: list[ProbeR
     assert other == pytest.approx(linear)
 
 
+@pytest.mark.parametrize("rule", ["study", "imagenet"])
+def test_embeddings_of_other_inputs_are_paid_again(prepare, asked: list[ProbeRequest], rule: str) -> None:
+    sized = {"image_size": 32}
+    rows = [{"linear": sized}, {"linear": {**sized, "normalization": rule}}]
+    again = [{"knn": sized}, {"knn": {**sized, "normalization": rule}}]
+    plan = prepare(protocols=[*rows, *again]).estimate()
+    plain, other, *knn = (row.cost.cpu_s for row in plan.rows if row.cost is not None)
+    assert other == pytest.approx(plain)
+    assert knn == pytest.approx([plain - 40 * RUN.pass_s] * 2)
+    assert [row.settings.get("normalization") for row in plan.rows] == [None, rule, None, rule]
+
+
 def test_embeddings_of_a_row_that_has_begun_are_there(prepare, asked: list[ProbeRequest]) -> None:
     session = prepare(protocols=[{"linear": {"image_size": 32}}])
     (before,) = session.estimate().rows

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from medtransfer.core import kept_memory
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.models.catalogue import resolve_model
 from medtransfer.protocols.finetune import Finetune
@@ -14,8 +16,9 @@ from medtransfer.protocols.knn import Knn
 from medtransfer.protocols.linear import Linear
 from medtransfer.study import probe as module
 from medtransfer.study.drawn_cases import CaseShape
-from medtransfer.study.probe import Probe, ProbeRequest, run_probe
+from medtransfer.study.probe import EncoderTimes, Probe, ProbeRequest, run_probe
 from medtransfer.study.probing import run_probes
+from medtransfer.study.stopwatch import STEP, Stopwatch
 
 LABELS = CaseShape(TaskKind.BINARY, ("no", "yes"))
 SEVERAL = CaseShape(TaskKind.MULTI_CLASS, ("a", "b", "c"))
@@ -112,6 +115,63 @@ def test_slow_networks_embed_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.train_cases == module.MOST_TRAIN
 
 
+def test_a_pass_takes_at_least_what_the_encoder_takes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_encoder_times", lambda _: EncoderTimes(build_s=1000.0, image_s=0.25))
+    run = run_probe(ask(LABELS, Linear(image_size=28))).large
+    assert run.cases <= module.EMBEDDING_BATCH, "one report tells of the whole pass"
+    assert run.pass_s == 0.25
+
+
+def test_building_is_timed_once_all_libraries_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from medtransfer.models import network
+
+    clock, built, found = [0.0], [], []
+    build, times = network.build_encoder, module._encoder_times
+
+    def slow_at_first(*arguments: Any, **named: Any) -> Any:
+        clock[0] += 1.0 if built else 100.0
+        built.append(named["image_size"])
+        return build(*arguments, **named)
+
+    def noted(request: ProbeRequest) -> EncoderTimes:
+        found.append(times(request))
+        return found[-1]
+
+    monkeypatch.setattr("medtransfer.study.stopwatch.time", SimpleNamespace(process_time=lambda: clock[0]))
+    monkeypatch.setattr(network, "build_encoder", slow_at_first)
+    monkeypatch.setattr(module, "_encoder_times", noted)
+    run_probe(ask(LABELS, Linear(image_size=28)))
+    assert [encoder.build_s for encoder in found] == [1.0]
+    assert set(built) == {28}
+
+
+@pytest.mark.parametrize(
+    ("shape", "protocol", "batch", "work"),
+    [
+        (LABELS, Linear(image_size=28), None, {"embedding"}),
+        (LABELS, Finetune(image_size=28), 6, {STEP}),
+        (MASKS, Linear(image_size=32), 6, {"feature maps", STEP}),
+    ],
+)
+def test_freed_memory_is_kept_where_a_trial_keeps_it(
+    monkeypatch: pytest.MonkeyPatch, shape: CaseShape, protocol: Any, batch: int | None, work: set[str]
+) -> None:
+    seen: dict[str, set[bool]] = {}
+    marked = Stopwatch.__call__
+
+    def noted(self: Stopwatch, what: str, done: int, total: int) -> None:
+        seen.setdefault(what, set()).add(bool(kept_memory._open_blocks))
+        marked(self, what, done, total)
+
+    library = SimpleNamespace(mallopt=lambda *_: 1, malloc_trim=lambda _: 1)
+    monkeypatch.setattr(kept_memory, "_gnu_library", lambda: library)
+    monkeypatch.setattr(Stopwatch, "__call__", noted)
+    run_probe(ask(shape, protocol, batch=batch))
+    assert {what: seen[what] for what in work} == {what: {True} for what in work}
+    assert seen["result"] == {False}, "what comes after is no part of the protocol's block"
+    assert seen.get("pass", {True}) == {True}, "the encoder alone is timed as where embeddings are computed"
+
+
 def test_the_batch_is_that_of_the_embeddings() -> None:
     from medtransfer.features import embedding
 
@@ -139,6 +199,7 @@ def test_probes_run_in_a_worker_and_a_refusal_is_told(monkeypatch: pytest.Monkey
         lambda *step: told.append(step),
     )
     assert isinstance(found["good"], Probe)
+    assert found["good"].large.pass_s > 0, "though this was the first probe of a fresh process"
     assert "test_vit" in str(found["bad"])
     assert told == [("probes", 1, 2), ("probes", 2, 2)]
 

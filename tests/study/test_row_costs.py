@@ -40,6 +40,12 @@ WORK = RowWork(train_cases=(80,), val_cases=10, test_cases=20, cases=110, recipe
 BOTH = Probe(SMALL, LARGE)
 
 
+def test_maps_lie_in_a_file_from_the_size_on_at_which_protocols_put_them_there() -> None:
+    from medtransfer.protocols import feature_maps
+
+    assert MOST_MAP_BYTES == feature_maps.MOST_MEMORY_BYTES
+
+
 def test_a_training_is_its_epochs_and_the_scoring_of_two_checkpoints() -> None:
     epoch = 10 * 1.5 + 10 * 0.125
     scoring = 2 * 30 * 1.6 / 16

@@ -38,7 +38,16 @@ def test_a_step_is_the_median_gap() -> None:
 
 def test_units_by_a_single_report_are_all_of_the_time_but_what_happens_once() -> None:
     assert per_unit(mark(0, 1.0, 100), [mark(10, 6.0, 300)], once_s=2.0) == (pytest.approx(0.3), 20.0)
-    assert per_unit(mark(0, 1.0), [mark(10, 2.0)], once_s=5.0)[0] == 0.0
+
+
+def test_units_by_one_or_two_reports_take_what_they_are_known_to_take_at_least() -> None:
+    reports = [mark(64, 1.5), mark(100, 2.0), mark(128, 2.56)]
+    known = {"once_s": 5.0, "least_s": 0.25}
+    assert per_unit(mark(0, 1.0), reports[:1], **known)[0] == 0.25
+    assert per_unit(mark(0, 1.0), reports[:2], **known)[0] == 0.25
+    assert per_unit(mark(0, 1.0), reports[:2], once_s=5.0)[0] == 0.0
+    assert per_unit(mark(0, 1.0), [mark(2, 7.0)], **known)[0] == 0.5
+    assert per_unit(mark(0, 1.0), reports, **known)[0] < 0.02, "what was measured between reports is trusted"
 
 
 def test_units_by_two_reports_take_their_memory_from_the_second() -> None:

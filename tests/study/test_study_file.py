@@ -330,3 +330,10 @@ def test_numbers_with_an_exponent_are_numbers(write_study) -> None:
     (settings,) = study.blocks[0].protocols
     assert settings == Finetune(learning_rates=(1e-4, 3e-4, 100.0), weight_decay=0.01)
     assert study.name == "1e3"
+
+
+@pytest.mark.parametrize("word", ["7e12345", ".inf", ".nan"])
+def test_a_number_that_is_not_finite_is_refused_with_its_place(word: str) -> None:
+    with pytest.raises(UsageError, match=r"(?s)a\.yaml: expected YAML, .*put a word in quotes.*line 2"):
+        parse_yaml(f"name: x\nweight: {word}\n", "a.yaml")
+    assert parse_yaml(f"weight: '{word}'", "a.yaml") == {"weight": word}

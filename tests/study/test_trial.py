@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import medtransfer as mt
+from medtransfer.core.errors import TrialError
 from medtransfer.models.catalogue import resolve_model
 from medtransfer.protocols.knn import Knn
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
@@ -60,6 +61,8 @@ def job(lesions: Path, tmp_path: Path) -> Callable[..., TrialJob]:
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
         MemoryError("Unable to allocate 7.11 PiB"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000 bytes."),
+        RuntimeError("std::bad_alloc"),
+        torch.AcceleratorError("CUDA error: out of memory"),
     ],
 )
 def test_a_trial_without_memory_fails_alone_and_says_what_helps(job: Any, error: Exception) -> None:
@@ -79,6 +82,16 @@ def test_real_exhaustion_is_recognised(job: Any) -> None:
     _, second, _ = run_trials(job(caught.value))
     assert isinstance(second, TrialFailed)
     assert second.reason == OUT_OF_MEMORY
+
+
+def test_a_device_that_is_full_is_not_said_to_be_missing(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(text: str, workers: int) -> str:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr("medtransfer.study.trial.claim_device", full)
+    with pytest.raises(TrialError, match="expected memory enough") as refused:
+        next(run_trials(job(MemoryError())))
+    assert refused.value.reason == OUT_OF_MEMORY
 
 
 def test_a_worker_that_lost_its_device_ends_after_the_trial_is_told(job: Any) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from medtransfer.cli.display import duration, gigabytes, output_console
+from medtransfer.core.fingerprints import hash_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _HEADINGS: Final = ("task and model", "done", "one core", "at most", "memory", "basis")
 _INDENT: Final = "  "
 _MOST_FRACTIONS: Final = 5
+_MOST_SETTINGS: Final = 4
+"""Where more settings differ than these, only as many are shown as tell them apart."""
 
 
 def print_plan(plan: Plan) -> None:
@@ -25,9 +28,11 @@ def print_plan(plan: Plan) -> None:
     console.print(_table(plan), "")
     for sentence in (*_sentences(plan), *_differences(plan)):
         console.print(sentence)
+    differing = _differing(plan.rows)
     for row in plan.rows:
         if row.fault:
-            place = f"{row.task}, {row.model}, {row.protocol}"
+            told = _told_settings(row, differing)
+            place = f"{row.task}, {row.model}, {row.protocol}" + f" ({told})" * bool(told)
             click.echo(f"Warning: {place}: expected a probe that ends, got: {row.fault}", err=True)
     if plan.needs_too_much_memory:
         click.echo(_memory_warning(plan), err=True)
@@ -43,8 +48,11 @@ def _table(plan: Plan) -> Table:
     table.add_column(first, overflow="fold")
     for heading in others:
         table.add_column(heading, no_wrap=True, justify="left" if heading == "basis" else "right")
+    differing = _differing(plan.rows)
     for group in _groups(plan.rows):
         table.add_row(f"{group[0].task}, {group[0].protocol}")
+        if told := _told_settings(group[0], differing):
+            table.add_row(f"{_INDENT}{told}")
         table.add_row(f"{_INDENT}labels {_fractions(group[0].fractions)}")
         for row in group:
             table.add_row(*_cells(row))
@@ -55,8 +63,45 @@ def _table(plan: Plan) -> Table:
 def _groups(rows: Sequence[PlanRow]) -> list[list[PlanRow]]:
     groups: dict[object, list[PlanRow]] = {}
     for row in rows:
-        groups.setdefault((row.task, row.protocol, tuple(row.fractions.items())), []).append(row)
+        key = (row.task, row.protocol, hash_json(dict(row.settings)), tuple(row.fractions.items()))
+        groups.setdefault(key, []).append(row)
     return list(groups.values())
+
+
+def _differing(rows: Sequence[PlanRow]) -> dict[tuple[str, str], list[str]]:
+    """Return, for each task and protocol, the names of the settings in which its rows differ."""
+    found: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row.task, row.protocol), {})[hash_json(dict(row.settings))] = row.settings
+    return {place: _names_that_differ(list(choices.values())) for place, choices in found.items()}
+
+
+def _names_that_differ(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    every = sorted({name for values in choices for name in values}, key=lambda name: (name != "preset", name))
+    names = [name for name in every if _distinct(choices, [name]) > 1]
+    if len(names) <= _MOST_SETTINGS:
+        return names
+    needed: list[str] = []
+    for name in names:
+        if _distinct(choices, [*needed, name]) > _distinct(choices, needed):
+            needed.append(name)
+    return needed
+
+
+def _distinct(choices: Sequence[Mapping[str, Any]], names: Sequence[str]) -> int:
+    """Return how many choices there are as far as some settings tell."""
+    return len({hash_json({name: v[name] for name in names if name in v}) for v in choices})
+
+
+def _told_settings(row: PlanRow, differing: Mapping[tuple[str, str], Sequence[str]]) -> str:
+    """Return the settings that tell a row from others of its task and protocol; nothing where it is alone."""
+    from medtransfer.reports.phrases import setting
+
+    def value(name: str) -> str:
+        return setting(row.settings[name]) if name in row.settings else "as usual"
+
+    names = differing[row.task, row.protocol]
+    return "; ".join(f"{name.replace('_', ' ')} {value(name)}" for name in names)
 
 
 def _fractions(fractions: Mapping[float, int]) -> str:
@@ -109,8 +154,10 @@ def _differences(plan: Plan) -> Iterator[str]:
 
 
 def _memory_warning(plan: Plan) -> str:
+    workers = max(plan.workers, 1)
     fit = max(plan.machine_bytes // plan.worker_bytes, 1)
+    step = f"--workers {fit}, or " if fit < workers else ""
     return (
-        f"Warning: workers: expected at most {gigabytes(plan.machine_bytes)} of memory in all, got {plan.workers} "
-        f"workers of about {gigabytes(plan.worker_bytes)}. Use --workers {fit}, or smaller batches or images."
+        f"Warning: workers: expected at most {gigabytes(plan.machine_bytes)} of memory in all, got {workers} "
+        f"worker{'s' * (workers != 1)} of about {gigabytes(plan.worker_bytes)}. Use {step}smaller batches or images."
     )

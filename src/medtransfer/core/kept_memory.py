@@ -31,8 +31,9 @@ _open_blocks: list[Any] = []
 def kept_memory() -> Iterator[None]:
     """Keep freed memory inside the block and give it back to the system afterwards; numbers do not change.
 
-    It does nothing where the C library is not GNU's. A process holds the most it needed at once until the
-    outermost block ends. Settings are of the whole process, its other threads included.
+    It does nothing where the C library is not GNU's. The process gives nothing back until the outermost
+    block ends: it holds the most it needed at once, and more where the arrays of a block differ much in
+    size. Settings are of the whole process, its other threads included.
 
     Example:
         >>> with kept_memory():

@@ -8,7 +8,7 @@ from torch import Tensor
 from medtransfer.models.folding import folded_copy
 from medtransfer.models.network import Encoder
 
-LARGEST_DIFFERENCE = 1e-4
+LARGEST_DIFFERENCE = 1e-5
 """Most by which a folded embedding may differ, as a share of the largest value of the embeddings compared."""
 
 

@@ -116,6 +116,19 @@ def _add_tied(
     rare += tied_rare
 
 
+def _unweighted_aucs(scores: FloatArray, truth: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return the AUC of every column, shape (C,), from the ranks of its scores.
+
+    Ranks are halves of whole numbers and summed exactly, so the digits are those of :func:`weighted_auc`.
+    """
+    from scipy.stats import rankdata  # not at the top: commands that score nothing start without it
+
+    positives = truth.sum(axis=0)
+    twice_ranks = np.where(truth, 2 * rankdata(scores, axis=0), 0).sum(axis=0)
+    outscored = twice_ranks - positives * (positives + 1)
+    return ratio(outscored, 2.0 * positives * (len(truth) - positives))
+
+
 def score_auc(
     predictions: ClassificationPredictions, weights: FloatArray, *, only_scored: bool = False
 ) -> ClassScores:
@@ -131,14 +144,17 @@ def score_auc(
     first = 1 if predictions.kind is TaskKind.BINARY else 0
     wanted = set(predictions.scored) if only_scored and predictions.scored else set(predictions.classes)
     columns = [k for k in range(first, len(predictions.classes)) if predictions.classes[k] in wanted]
-    truth, known = class_truth(predictions), known_classes(predictions)
-    areas = []
-    for k in columns:
-        rows = slice(None) if known is None else np.flatnonzero(known[:, k])
-        areas.append(weighted_auc(predictions.scores[rows, k], truth[rows, k], weights.T[rows].T))
-    return _class_scores(
-        [predictions.classes[k] for k in columns], areas, truth[:, columns].sum(axis=0), "case"
-    )
+    truth, known = class_truth(predictions)[:, columns], known_classes(predictions)
+    scores, names = predictions.scores[:, columns], [predictions.classes[k] for k in columns]
+    if known is None and len(weights) == 1 and (weights == 1).all():
+        areas = list(_unweighted_aucs(scores, truth)[:, np.newaxis])
+    else:
+        of_class = [slice(None) if known is None else np.flatnonzero(known[:, k]) for k in columns]
+        areas = [
+            weighted_auc(scores[rows, k], truth[rows, k], weights.T[rows].T)
+            for k, rows in enumerate(of_class)
+        ]
+    return _class_scores(names, areas, truth.sum(axis=0), "case")
 
 
 def score_volume_auc(predictions: ClassificationPredictions, weights: FloatArray) -> ClassScores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from medtransfer.core.kept_memory import kept_memory
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.core.seeds import generator
 from medtransfer.data.batches import Batch, evaluation_batches, split_rows
@@ -92,11 +94,12 @@ def extract_feature_maps(
     rows = np.arange(len(cache))
     arrays: list[FloatArray] = []
     batches = evaluation_batches(cache, None, rows, batch_size=EVALUATION_BATCH, size=cache.side)
-    for part, levels in read_later(_pyramids(encoder, batches, place), place):
-        arrays = arrays or _allocate([(len(rows), *level.shape[1:]) for level in levels], scratch_folder)
-        for array, level in zip(arrays, levels, strict=True):
-            array[part] = level.numpy()
-        progress("feature maps", int(part[-1]) + 1, len(rows))
+    with kept_memory() if place.type == "cpu" else nullcontext():
+        for part, levels in read_later(_pyramids(encoder, batches, place), place):
+            arrays = arrays or _allocate([(len(rows), *level.shape[1:]) for level in levels], scratch_folder)
+            for array, level in zip(arrays, levels, strict=True):
+                array[part] = level.numpy()
+            progress("feature maps", int(part[-1]) + 1, len(rows))
     return tuple(arrays)
 
 

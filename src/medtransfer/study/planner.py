@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.execution.memory import machine_bytes
@@ -40,6 +41,8 @@ class PlanRow:
     """``done``, ``measured`` on like trials in the store, ``probe``, or ``unknown``."""
     fault: str = ""
     """Why a probe gave no cost; a trial would probably fail for the same reason."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Resolved settings of the protocol; some are left out at their defaults."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,7 @@ def _row(
         cost=cost,
         basis=basis,
         fault=fault,
+        settings=first.settings,
     )
 
 

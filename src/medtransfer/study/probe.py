@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import psutil
 
+from medtransfer.core.kept_memory import kept_memory
 from medtransfer.data.case_table import CaseTable
 from medtransfer.execution.memory import forget_peak, give_memory_back, peak_bytes
 from medtransfer.models.source_model import SourceModel
@@ -19,6 +20,9 @@ from medtransfer.protocols.transfer_protocol import Bench, TransferProtocol, Tra
 from medtransfer.study.drawn_cases import CaseShape, draw_cases
 from medtransfer.study.stopwatch import STEP, Mark, Stopwatch, per_unit, step_seconds
 from medtransfer.study.trial import compute_outcome_metrics, predictions_frame
+
+if TYPE_CHECKING:
+    from medtransfer.models.network import Encoder
 
 BUDGET_S: Final = 0.8
 """About how many seconds a probe may take once all is warm; it tries as many cases as fit."""
@@ -38,6 +42,16 @@ _PASSES: Final = ("embedding", "feature maps")
 _EPOCH: Final = "training epochs"
 _RESULT: Final = "result"
 _FORWARD_IMAGES, _FORWARD_PASSES = 8, 3
+
+
+@dataclass(frozen=True)
+class EncoderTimes:
+    """What a frozen encoder takes by itself, in a process in which all libraries are loaded."""
+
+    build_s: float = 0.0
+    """Seconds for building it; part of the time before its pass over the cases."""
+    image_s: float = 0.0
+    """Seconds for an image; its pass takes this at least."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,7 @@ def run_probe(request: ProbeRequest) -> Probe:
     Raises:
         MedtransferError: What a trial would raise as well, such as for images of a size the model refuses.
     """
+    _build(request)  # loads the libraries, which is no trial's time
     give_memory_back()
     with tempfile.TemporaryDirectory(prefix="medtransfer-probe-") as folder:
         if request.batch_size is None:
@@ -121,11 +136,11 @@ def run_probe(request: ProbeRequest) -> Probe:
 
 def _try_heads(request: ProbeRequest, folder: Path) -> Probe:
     """Try a protocol that reads embeddings, on whole batches of cases."""
-    build_s, image_s = _forward_seconds(request)
+    encoder = _encoder_times(request)
     wanted = min(request.train_cases, MOST_TRAIN) + 2 * _held(request)
-    batches = max(int(BUDGET_S / image_s) // EMBEDDING_BATCH, 1)
+    batches = max(int(BUDGET_S / encoder.image_s) // EMBEDDING_BATCH, 1)
     cases = min(wanted, batches * EMBEDDING_BATCH)
-    run = _try_out(request, folder, train=cases - 2 * _held(request), batch=None, once_s=build_s)
+    run = _try_out(request, folder, train=cases - 2 * _held(request), batch=None, encoder=encoder)
     return Probe(run, run)
 
 
@@ -140,27 +155,39 @@ def _try_training(request: ProbeRequest, folder: Path) -> Probe:
     return Probe(small, _try_out(request, folder, train=STEPS * more, batch=more))
 
 
-def _forward_seconds(request: ProbeRequest) -> tuple[float, float]:
+def _build(request: ProbeRequest) -> Encoder:
+    """Return the encoder with weights, at the protocol's image size, on the device."""
+    from medtransfer.models.network import build_encoder
+
+    size = request.protocol.settings(request.shape.kind).get("image_size")
+    encoder = build_encoder(request.model, weights_folder=request.weights_folder, seed=0, image_size=size)
+    return encoder.to(request.device)
+
+
+def _encoder_times(request: ProbeRequest) -> EncoderTimes:
     """Return the seconds for building the encoder, and for an image in it once it has seen some."""
     import torch
 
-    from medtransfer.models.network import build_encoder
+    from medtransfer.training.memory_layout import memory_format_for
 
     watch = Stopwatch(request.device)
-    size = request.protocol.settings(request.shape.kind).get("image_size")
     watch("start", 0, 0)
-    encoder = build_encoder(request.model, weights_folder=request.weights_folder, seed=0, image_size=size)
-    encoder.to(request.device)
+    encoder = _build(request)
     watch("built", 0, 0)
     side = encoder.image_size
+    layout = memory_format_for(encoder, side, torch.device(request.device))
+    encoder.to(memory_format=layout)
     images = torch.zeros((_FORWARD_IMAGES, 3, side, side), dtype=torch.uint8, device=request.device)
-    with torch.inference_mode():
+    images = images.contiguous(memory_format=layout)
+    kept = kept_memory() if request.device == "cpu" else nullcontext()  # as where embeddings are computed
+    with kept, torch.inference_mode():
         for _ in range(_FORWARD_PASSES):
+            watch("before", 0, 0)
             encoder(images)
             watch("pass", 0, 0)
     start, built, *passes = [mark.at_s for mark in watch.marks]
-    fastest = min(after - before for before, after in pairwise([built, *passes]))
-    return built - start, max(fastest / _FORWARD_IMAGES, 1e-6)
+    fastest = min(after - before for before, after in zip(passes[::2], passes[1::2], strict=True))
+    return EncoderTimes(built - start, max(fastest / _FORWARD_IMAGES, 1e-6))
 
 
 def _affordable_batch(wanted: int, small: ProbeRun) -> int:
@@ -177,7 +204,12 @@ def _held(request: ProbeRequest) -> int:
 
 
 def _try_out(
-    request: ProbeRequest, folder: Path, *, train: int, batch: int | None, once_s: float = 0.0
+    request: ProbeRequest,
+    folder: Path,
+    *,
+    train: int,
+    batch: int | None,
+    encoder: EncoderTimes = EncoderTimes(),
 ) -> ProbeRun:
     held = _held(request)
     cases = draw_cases(request.shape, request.side, train=max(train, 2), val=held, test=held)
@@ -195,13 +227,13 @@ def _try_out(
     protocol = request.protocol if batch is None else _short(request.protocol, batch)
     subsets = _subsets(cases, halved=batch is None)
     forget_peak()
-    with watch.noting_optimiser_steps():
+    with watch.noting_optimiser_steps():  # no block of kept memory but those of the protocol, as in a trial
         watch("start", 0, 0)
         for transfer in protocol.fit(bench, subsets):
             compute_outcome_metrics(request.metrics, transfer)
             predictions_frame(transfer.predictions)
             watch(_RESULT, transfer.train_cases, 0)
-    return _read(watch, cases, batch, int(transfer.details.get("embedding_size", 0)), once_s)
+    return _read(watch, cases, batch, int(transfer.details.get("embedding_size", 0)), encoder)
 
 
 def _short(protocol: TransferProtocol, batch: int) -> TransferProtocol:
@@ -223,12 +255,15 @@ def _subsets(cases: CaseTable, *, halved: bool) -> Sequence[TransferRequest]:
 
 
 def _read(
-    watch: Stopwatch, cases: CaseTable, batch: int | None, embedding_size: int, once_s: float
+    watch: Stopwatch, cases: CaseTable, batch: int | None, embedding_size: int, encoder: EncoderTimes
 ) -> ProbeRun:
     steps, epochs, results = watch.of(STEP), watch.of(_EPOCH), watch.of(_RESULT)
     passes = [mark for name in _PASSES for mark in watch.of(name)]
     first = (passes or steps or results)[0]
-    pass_s, pass_bytes = per_unit(watch.before(first), passes, once_s=once_s) if passes else (0.0, 0.0)
+    pass_s, pass_bytes = 0.0, 0.0
+    if passes:
+        known = {"once_s": encoder.build_s, "least_s": encoder.image_s}
+        pass_s, pass_bytes = per_unit(watch.before(first), passes, **known)
     step_s = step_seconds(steps)
     setup_s = max(steps[0].at_s - watch.before(steps[0]).at_s - step_s, 0.0) if steps else 0.0
     held = len(cases.indices("val"))

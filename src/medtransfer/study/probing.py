@@ -20,6 +20,8 @@ from medtransfer.study.row_costs import RowCost, RowWork, cost_of, recipe_of
 
 _PROBE_FUNCTION = "medtransfer.study.probe:run_probe"
 _WORKER_SETUP = "medtransfer.study.worker_setup:use_one_thread"
+_OF_EMBEDDINGS = ("image_size", "engine", "feature_precision", "normalization")
+"""Settings on which embeddings depend; those at their defaults may be left out."""
 
 
 @dataclass(frozen=True)
@@ -165,4 +167,4 @@ def _embeddings(trial: Trial) -> tuple[object, ...] | None:
     d = trial.description
     if recipe_of(d.settings) is not None:
         return None
-    return d.task, d.model, *(d.settings.get(name) for name in ("image_size", "engine", "feature_precision"))
+    return d.task, d.model, *(d.settings.get(name) for name in _OF_EMBEDDINGS)

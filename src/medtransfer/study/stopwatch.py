@@ -85,7 +85,9 @@ def step_seconds(marks: list[Mark]) -> float:
     return statistics.median(gaps) if gaps else 0.0
 
 
-def per_unit(before: Mark, marks: list[Mark], *, once_s: float = 0.0) -> tuple[float, float]:
+def per_unit(
+    before: Mark, marks: list[Mark], *, once_s: float = 0.0, least_s: float = 0.0
+) -> tuple[float, float]:
     """Return seconds and bytes for each unit of work that reports how much of it is done.
 
     With three reports and more the time is the median between them: what happens once, before the first or
@@ -95,9 +97,11 @@ def per_unit(before: Mark, marks: list[Mark], *, once_s: float = 0.0) -> tuple[f
         before: The mark before the work began.
         marks: Its reports, at least one.
         once_s: Seconds from the mark before that are known to be for something else.
+        least_s: Seconds a unit is known to take at least. With fewer than three reports the time rests on
+            ``once_s``, which may be too large.
     """
     units = marks[-1].done
-    seconds = max(marks[-1].at_s - before.at_s - once_s, 0.0) / units
+    seconds = max((marks[-1].at_s - before.at_s - once_s) / units, least_s)
     if len(marks) > 2:
         gaps = [(late.at_s - early.at_s) / (late.done - early.done) for early, late in pairwise(marks)]
         seconds = statistics.median(gaps)

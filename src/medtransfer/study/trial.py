@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 
 from medtransfer.core.errors import MedtransferError, StoreError, TrialError
-from medtransfer.core.kept_memory import kept_memory
 from medtransfer.core.provenance import code_revision, hardware, package_versions
 from medtransfer.data.case_digests import case_digests
 from medtransfer.data.case_table import CaseTable
@@ -101,7 +100,7 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
         raise TrialError(
             "data_changed", f"task {task.name!r}: expected unchanged data since the plan, got other files."
         )
-    job = replace(job, device=claim_device(job.device, job.workers))
+    job = replace(job, device=_device_of(job))
     bench = Bench(
         task=task.name,
         cases=cases,
@@ -114,9 +113,24 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
     )
     requests = [_request(job, task.name, cases, trial) for trial in job.trials]
     start = 0
-    with kept_memory():
-        while start < len(requests):
-            start = yield from _run_until_failure(job, task, bench, requests, start)
+    while start < len(requests):
+        start = yield from _run_until_failure(job, task, bench, requests, start)
+
+
+def _device_of(job: TrialJob) -> str:
+    """Return the device this process works on.
+
+    Raises:
+        TrialError: If it is there and cannot be used, such as a full one.
+        UsageError: If it is not there.
+    """
+    try:
+        return claim_device(job.device, job.workers)
+    except RuntimeError as error:
+        fault = device_fault(error, job.device)
+        if fault is None:
+            raise
+        raise TrialError(fault.reason, fault.message) from error
 
 
 def _run_until_failure(

@@ -46,11 +46,14 @@ def require_device(name: str) -> None:
 
     Raises:
         UsageError: If not; what torch says is part of the message.
+        OutOfMemoryError: Of torch, if the device is there and full.
     """
     import torch
 
     try:
         torch.empty(1, device=name)
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise UsageError(

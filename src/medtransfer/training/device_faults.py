@@ -12,7 +12,8 @@ OUT_OF_MEMORY: Final = "out_of_memory"
 DEVICE_LOST: Final = "device_lost"
 """Reason of a trial after which this process can compute nothing more on its device."""
 
-_CPU_ALLOCATOR = "can't allocate memory"
+_OUT_OF_MEMORY_TEXTS = ("can't allocate memory", "out of memory", "std::bad_alloc")
+"""What torch's allocators say where they raise a plain error: those of the CPU, of page-locked memory, of C++."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     torch = _torch()
     if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and _CPU_ALLOCATOR in str(error)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS)
 
 
 def _is_lost(error: BaseException) -> bool:
