@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -223,3 +225,27 @@ def test_a_store_of_every_schema_is_read(tmp_path: Path, version: int) -> None:
     assert done.finished_at == "2026-01-02T03:04:05.250+00:00"
     assert (failed.reason, failed.message) == ("non_finite_loss", "loss at step 3")
     assert (pending.state, pending.description.varied) == (State.PENDING, ("training",))
+
+
+def test_interrupts_at_any_moment_leave_the_connection_usable(tmp_path: Path) -> None:
+    """A torn transaction would keep the only connection, and the next one would wait minutes for it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    torn = []
+    try:
+        with Store.open(tmp_path / "store") as store:
+            for number in range(150):
+                try:
+                    timer = threading.Timer(0.0003 * (number % 10), os.kill, (os.getpid(), signal.SIGINT))
+                    timer.start()
+                    while timer.is_alive():
+                        store.expire_owner("nobody")
+                    timer.join()
+                    time.sleep(0.01)  # the interrupt is on its way at the latest
+                except KeyboardInterrupt as interrupt:
+                    torn.append(interrupt)  # with its frames, which hold what they held
+            began = time.monotonic()
+            assert store.counts().total == 0
+            assert time.monotonic() - began < 30
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(torn) == 150

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from medtransfer.core.errors import StoreError, UsageError
+from medtransfer.core.interrupts import interrupts_held_back
 from medtransfer.store.file_systems import file_system_type, is_network_type
 from medtransfer.store.location import StoreLocation
 from medtransfer.store.migrations import OLDEST_VERSION, upgrade
@@ -40,7 +41,8 @@ class Database:
     """Transactions on the tables of one store.
 
     A process that was forked from one with an open database gets a connection of its own. Threads of a
-    process take turns; a transaction must not be opened inside another.
+    process take turns; a transaction must not be opened inside another. Interrupts wait for the end of a
+    transaction: one that tore it would keep the only connection, and whoever gives trials back would wait for it.
 
     Args:
         location: Where the database is.
@@ -58,14 +60,16 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a transaction that sees one state of the store."""
-        with database_errors(self.location.name), self._own_engine().connect() as connection:
+        place = self.location.name
+        with interrupts_held_back(), database_errors(place), self._own_engine().connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open a transaction that may write; in SQLite it has the write lock from the start."""
         engine = self._own_engine().execution_options(begin="BEGIN IMMEDIATE")
-        with database_errors(self.location.name), engine.begin() as connection:
+        place = self.location.name
+        with interrupts_held_back(), database_errors(place), engine.begin() as connection:
             yield connection
 
     def now(self, connection: Connection) -> float:
