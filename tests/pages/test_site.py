@@ -17,6 +17,12 @@ Sites = dict[str, ReportFiles]
 KINDS = ("index.html", "study.html", "tasks/breastmnist.html", "models/resnet50.sup_radimagenet.html")
 
 
+def _follow(page: Any, link: Any) -> None:
+    """Follow a link, and wait until the next page is there."""
+    with page.expect_navigation():
+        link.click()
+
+
 def _open(visit: Visit, files: ReportFiles, page: Path | str = "index.html", **options: Any) -> Any:
     path = files.folder / page
     return visit(path.as_uri(), root=files.folder.as_uri() + "/", **options)
@@ -44,13 +50,13 @@ def test_every_page_opens_from_disk_draws_all_figures_and_runs_nothing_foreign(
 
 def test_ways_lead_from_the_matrix_to_pages_and_back(visit: Visit, sites: Sites) -> None:
     page, faults = _open(visit, sites["full"])
-    page.locator("#results figure:not(.out) thead a", has_text="dermamnist").click()
+    _follow(page, page.locator("#results figure:not(.out) thead a", has_text="dermamnist"))
     assert page.locator("h1").inner_text() == "dermamnist"
-    page.get_by_role("link", name="phantom-chest (phantom)").click()
+    _follow(page, page.get_by_role("link", name="phantom-chest (phantom)"))
     assert page.locator("h1").inner_text() == "phantom-chest (phantom)"
-    page.locator("#task-results tbody a", has_text="resnet20").click()
+    _follow(page, page.locator("#task-results tbody a", has_text="resnet20"))
     assert page.locator("h1").inner_text() == "resnet20.random"
-    page.get_by_role("navigation", name="Where this page is").get_by_text("first-light").click()
+    _follow(page, page.get_by_role("navigation", name="Where this page is").get_by_text("first-light"))
     assert page.url.endswith("/index.html")
     assert faults == []
 
@@ -58,7 +64,7 @@ def test_ways_lead_from_the_matrix_to_pages_and_back(visit: Visit, sites: Sites)
 def test_the_chosen_theme_holds_on_the_next_page(visit: Visit, sites: Sites) -> None:
     page, _ = _open(visit, sites["full"], color_scheme="light")
     page.get_by_role("button", name="Dark theme").press("Enter")
-    page.get_by_role("link", name="Study").click()
+    _follow(page, page.get_by_role("link", name="Study"))
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
