@@ -83,3 +83,11 @@ bars.add(
         "benchmarks.bootstrap_of_patients:contests",
     ),
 )
+bars.add(
+    "precision",
+    Bar(
+        "mixed precision on the CPU",
+        "our training loop in fp32 ÷ in bf16-mixed, same network",
+        "benchmarks.mixed_precision:contests",
+    ),
+)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medtransfer.models.decoders import Decoder, check_widths
-from medtransfer.training.recipe import MaskLoss, TrainingRecipe
+from medtransfer.training.recipe import MaskLoss, Precision, TrainingRecipe
 
 REVISION = 1
 """Raised whenever the same settings would give other numbers."""
@@ -43,6 +43,9 @@ class FrozenDecoderSettings(BaseModel):
         default="loss", description="What is compared on validation: the loss, or the task's primary metric."
     )
     mask_loss: MaskLoss = Field(default="bce+dice", description="bce+dice, bce or dice.")
+    precision: Precision = Field(
+        default="fp32", description="Number format of training steps; scores are always computed in fp32."
+    )
     decoder: Decoder = Field(default="unet", description="unet or upernet over the encoder's feature maps.")
     decoder_channels: tuple[int, ...] | None = Field(
         default=None,

@@ -14,7 +14,7 @@ from medtransfer.models.decoders import Decoder, check_widths
 from medtransfer.protocols.frozen_decoder_settings import FrozenDecoderSettings
 from medtransfer.protocols.input_normalisation import NORMALIZATION_HELP, Normalization, fit_normalised
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
-from medtransfer.training.recipe import MaskLoss
+from medtransfer.training.recipe import MaskLoss, Precision
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 5))
 """From heads that only compare class means (1e-5) to nearly unregularised ones (1e4)."""
@@ -28,6 +28,7 @@ _DECODER_FIELDS = (
     "patience",
     "select_on",
     "mask_loss",
+    "precision",
     "decoder",
     "decoder_channels",
 )
@@ -94,6 +95,10 @@ class Linear(BaseModel):
         default=None, description="Segmentation: what is compared on validation."
     )
     mask_loss: MaskLoss | None = Field(default=None, description="Segmentation: bce+dice, bce or dice.")
+    precision: Precision | None = Field(
+        default=None,
+        description="Segmentation: number format of the decoder's training steps; scores are always computed in fp32.",
+    )
     decoder: Decoder = Field(
         default="unet", description="Segmentation: unet or upernet over the encoder's feature maps."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from medtransfer.core.errors import TrialError
+from medtransfer.training.depthwise_precision import fp32_depthwise
 from medtransfer.training.determinism import fp32_products
 from medtransfer.training.device_data import place_data, resident_bytes
 from medtransfer.training.device_memory import highest_use_bytes, start_watching
@@ -32,6 +33,8 @@ class Execution:
     """What is trained on, as the device takes it."""
     backend: str | None
     """What compiles the training steps; None for nothing."""
+    lifted: nn.Module | None
+    """Network whose depthwise convolutions stay in fp32 in training steps; None where nothing is lifted."""
 
     @classmethod
     def plan(cls, network: nn.Module, data: TrainingData, recipe: TrainingRecipe, device: str) -> Execution:
@@ -52,7 +55,8 @@ class Execution:
         network.to(place)
         steps = recipe.epochs * steps_per_epoch(data)
         backend = compile_backend(policy, place.type, network_kind(network), steps)
-        return cls(place, policy, place_data(data, place, policy), backend)
+        lifts = recipe.precision == "bf16-mixed" and policy.depthwise == "fp32"
+        return cls(place, policy, place_data(data, place, policy), backend, network if lifts else None)
 
     def as_trained(self, network: nn.Module) -> nn.Module:
         """Return what runs the training steps: the network itself, or its compiled form."""
@@ -67,7 +71,8 @@ class Execution:
         Raises:
             TrialError: ``cannot_compile`` if the compiler fails.
         """
-        with fp32_products(self.place, tf32=self.policy.tf32 == "training"):
+        depthwise = nullcontext() if self.lifted is None else fp32_depthwise(self.lifted)
+        with depthwise, fp32_products(self.place, tf32=self.policy.tf32 == "training"):
             if self.backend is None:
                 yield
                 return
@@ -91,6 +96,7 @@ class Execution:
                 "resident_bytes": resident,
                 "compile": self.backend or "off",
                 "tf32": self.policy.tf32,
+                "depthwise": self.policy.depthwise,
                 "steps_per_look": self.policy.steps_per_look,
                 "peak_device_bytes": highest_use_bytes(self.place),
             }

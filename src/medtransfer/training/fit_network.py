@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.plugins import Precision as FabricPrecision
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch import nn
 
@@ -27,10 +29,6 @@ from medtransfer.training.step_losses import StepLosses
 from medtransfer.training.training_data import TrainingData, steps_per_epoch
 from medtransfer.training.validation_pass import validate
 
-_FABRIC_PRECISION: Mapping[Precision, Literal["32-true", "bf16-mixed"]] = {
-    "fp32": "32-true",
-    "bf16-mixed": "bf16-mixed",
-}
 _ACCELERATORS = frozenset({"cpu", "cuda", "mps"})
 
 
@@ -127,7 +125,7 @@ def _build_steps(
         # Named, because left to choose Fabric takes the machine's GPU and then refuses to train on the CPU.
         accelerator=kind if kind in _ACCELERATORS else "auto",
         strategy=SingleDeviceStrategy(execution.place),
-        precision=_FABRIC_PRECISION[recipe.precision],
+        plugins=_number_format(recipe.precision, kind),
     )
     optimiser = build_optimiser(network, recipe, rate_factors)
     forward, wrapped = fabric.setup(execution.as_trained(network), optimiser)
@@ -141,6 +139,11 @@ def _build_steps(
         micro_batch=recipe.micro_batch,
         average=average,
     )
+
+
+def _number_format(precision: Precision, kind: str) -> FabricPrecision:
+    # As a plugin rather than by name, because Fabric prints a line for some names at every training.
+    return FabricPrecision() if precision == "fp32" else MixedPrecision(precision, kind)
 
 
 def _point(

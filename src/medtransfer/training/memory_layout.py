@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from medtransfer.training.depthwise_precision import is_depthwise
 from medtransfer.training.device_policy import NetworkKind, policy_for
 
 CHANNELS_LAST_FROM: Mapping[tuple[str, NetworkKind], int] = {
@@ -48,5 +49,5 @@ def network_kind(network: nn.Module) -> NetworkKind:
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     if len(convolutions) <= 1:
         return "transformer"
-    depthwise = any(module.groups == module.in_channels > 1 for module in convolutions)
+    depthwise = any(is_depthwise(module) for module in convolutions)
     return "depthwise" if depthwise else "dense"
