@@ -120,6 +120,28 @@ def test_settings_change_the_words(synthetic: Any) -> None:
     assert keys_of(passages, "Protocol finetune") == {"xiao2018upernet"}
 
 
+def test_rare_settings_of_a_training_are_told_where_they_are(synthetic: Any) -> None:
+    chest, drive = synthetic.TASKS[0], synthetic.TASKS[3]
+    plain = made(synthetic, (chest, "resnet20.random", "finetune", {"settings": {"precision": "fp32"}}))
+    for words in ("mixed", "factor", "average of the weights", "chosen on validation among", "crops"):
+        assert words not in text_of(plain, "Protocol finetune")
+    settings = {
+        "precision": "bf16-mixed", "layer_decay": 0.75, "average_decay": 0.999, "ten_crops": True,
+        "learning_rates": [1e-4, 3e-4],
+    }  # fmt: skip
+    passages = made(synthetic, (chest, "resnet20.random", "finetune", {"settings": settings}))
+    assert (
+        " The learning rate was chosen on validation among 0.0001 and 0.0003, for every source model alike. From "
+        "each layer group to the one before it the learning rate fell by the factor 0.75. An exponential moving "
+        "average of the weights, of decay 0.999, was scored. Training steps ran in mixed precision with bfloat16, "
+        "validation and test in single precision. Ten crops of each image were scored as well, their "
+        "probabilities averaged."
+    ) in text_of(passages, "Protocol finetune")
+    assert keys_of(passages, "Protocol finetune") == {"bao2022beit", "micikevicius2018mixed"}
+    decoder = made(synthetic, (drive, "resnet20.random", "linear", {"settings": {"precision": "bf16-mixed"}}))
+    assert "Training steps ran in mixed precision" in text_of(decoder, "Protocol linear")
+
+
 def test_inputs_and_class_weights_are_told_where_they_differ(synthetic: Any) -> None:
     chest, drive = synthetic.TASKS[0], synthetic.TASKS[3]
     told = {

@@ -7,31 +7,18 @@ from typing import Any
 
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.reports.label_orders import USUAL_ORDER, divided_patients, label_order
+from medtransfer.reports.paper.methods_training import image_size, trained_part, training
 from medtransfer.reports.paper.prose import Passage, Piece, cite, sentences
 from medtransfer.reports.phrases import count, listed, percent, setting, settings
 from medtransfer.reports.study_reading import StudyReading
 from medtransfer.reports.subjects import Block
 
-_OPTIMISERS = {
-    "adamw": ("AdamW", "loshchilov2019adamw"),
-    "adam": ("Adam", "kingma2015adam"),
-    "sgd": ("SGD", None),
-    "lars": ("LARS", "you2017lars"),
-}
-_SCHEDULES = {
-    "cosine": ("a cosine schedule", "loshchilov2017sgdr"),
-    "plateau": ("a rate that is lowered when the validation loss stalls", None),
-    "exponential": ("a rate that falls by a factor every epoch", None),
-    "constant": ("a constant rate", None),
-}
-_DECODERS = {"unet": ("U-Net", "ronneberger2015unet"), "upernet": ("UPerNet", "xiao2018upernet")}
 _NORMALISED = {
     "study": "the mean and standard deviation of the training images of each task",
     "imagenet": "the mean and standard deviation of ImageNet",
     "chest-xray": "a mean and a standard deviation of chest X-rays, the same for all source models",
     "minmax": "stretching every image to the range from 0 to 1",
 }
-_LOSSES = {"bce": "cross entropy", "dice": "soft Dice", "bce+dice": "the sum of cross entropy and soft Dice"}
 
 
 def protocol_passages(reading: StudyReading) -> Iterator[Passage]:
@@ -157,19 +144,19 @@ def _by_settings(block: Block) -> dict[tuple[str, ...], str]:
 
 def _described(protocol: str, kind: TaskKind, values: Mapping[str, Any]) -> Iterator[Piece]:
     if protocol == "finetune":
-        yield _trained_part(kind, values)
-        yield from _training(kind, values)
+        yield trained_part(kind, values)
+        yield from training(kind, values)
         yield _normalised(values)
     elif protocol == "linear" and not kind.is_classification:
         yield "a decoder was trained on the feature maps of the frozen network"
-        yield from _training(kind, values)
+        yield from training(kind, values)
         yield _normalised(values)
     elif protocol == "linear":
         yield "a logistic regression was fitted to the standardised embeddings of the frozen network"
         yield from cite("kornblith2019transfer", "pedregosa2011sklearn")
         if "strengths" in values:
             yield f", its strength chosen on validation from C = {setting(values['strengths'])}"
-        yield f"{_image_size(values)}."
+        yield f"{image_size(values)}."
         if values.get("class_weights") == "balanced":
             yield " Every class was weighted by the inverse of its share of the training cases."
         yield _normalised(values)
@@ -178,73 +165,16 @@ def _described(protocol: str, kind: TaskKind, values: Mapping[str, Any]) -> Iter
         yield from cite("wu2018instance")
         if "ks" in values:
             yield f", their number chosen on validation from k = {setting(values['ks'])}"
-        yield f"{_image_size(values)}."
+        yield f"{image_size(values)}."
         yield _normalised(values)
     else:
         yield f"models were transferred as the protocol {protocol} does."
-
-
-def _trained_part(kind: TaskKind, values: Mapping[str, Any]) -> str:
-    last, head = values.get("train_last"), "head" if kind.is_classification else "decoder"
-    if last is None:
-        return "all weights of the network were trained"
-    trained = f"the {head} and the last {count(last, 'layer group')} of the network were trained"
-    if last == 0:
-        trained = f"only the {head} was trained, on the frozen network"
-    if values.get("batch_normalization") == "adapt":
-        trained += ", the statistics of frozen batch normalisation adapting to the training images,"
-    return trained
 
 
 def _normalised(values: Mapping[str, Any]) -> str:
     """Return what inputs were normalised by, where it is not what the source model was trained with."""
     rule = _NORMALISED.get(str(values.get("normalization")))
     return f" Inputs were normalised by {rule}." if rule else ""
-
-
-def _training(kind: TaskKind, values: Mapping[str, Any]) -> Iterator[Piece]:
-    if "epochs" in values:
-        yield f" for at most {count(int(values['epochs']), 'epoch')}"
-    name, work = _OPTIMISERS.get(str(values.get("optimiser")), (str(values.get("optimiser", "")), None))
-    yield f" with {name}" if name else ""
-    yield from cite(work)
-    yield f" at a learning rate of {setting(values['learning_rate'])}" if "learning_rate" in values else ""
-    schedule, work = _SCHEDULES.get(str(values.get("schedule")), ("", None))
-    yield f" and {schedule}" if schedule else ""
-    yield f" down to {setting(values['least_rate'])}" if values.get("least_rate") else ""
-    yield from cite(work)
-    yield (
-        f", in batches of at most {count(int(values['batch_size']), 'case')}"
-        if "batch_size" in values
-        else ""
-    )
-    yield _image_size(values)
-    if not kind.is_classification:
-        yield from _decoding(values)
-    yield "."
-    if "patience" in values:
-        yield f" Training ended early after more than {count(int(values['patience']), 'epoch')} without gain."
-
-
-def _decoding(values: Mapping[str, Any]) -> Iterator[Piece]:
-    decoder, work = _DECODERS.get(str(values.get("decoder", "unet")), (str(values.get("decoder")), None))
-    yield f", with a {decoder} decoder"
-    yield from cite(work)
-    loss = _LOSSES.get(str(values.get("mask_loss")))
-    if loss:
-        yield f" and {loss} as loss"
-        yield from cite("milletari2016vnet" if "dice" in str(values["mask_loss"]) else None)
-
-
-def _image_size(values: Mapping[str, Any]) -> str:
-    if "image_size" not in values:
-        return ""
-    size = values["image_size"]
-    return (
-        ", on images of the size of the source model"
-        if size is None
-        else f", on images of {size} × {size} pixels"
-    )
 
 
 def _range(numbers: set[int]) -> str:
