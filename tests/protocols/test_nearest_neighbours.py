@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from medtransfer.core.errors import ShapeError
+from medtransfer.features import row_blocks
 from medtransfer.protocols.nearest_neighbours import nearest, unit_rows, vote_shares
 
 
@@ -76,3 +79,19 @@ def test_a_row_of_zeros_is_like_nothing() -> None:
 def test_k_is_at_most_the_number_of_cases(k: int) -> None:
     with pytest.raises(ShapeError, match="k: expected 1 to 3"):
         nearest(np.zeros((2, 3)), k)
+
+
+def test_unit_rows_of_blocks_are_those_of_the_whole_and_the_only_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features = np.random.default_rng(0).standard_normal((4000, 64)).astype(np.float32)
+    lengths = np.sqrt((features.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+    monkeypatch.setattr(row_blocks, "BLOCK_VALUES", 1000)
+    tracemalloc.start()
+    try:
+        units = unit_rows(features)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(units, features / lengths, rtol=1e-15)
+    assert peak < 1.2 * units.nbytes

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError
+from medtransfer.features.row_blocks import small_slices
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
@@ -37,9 +38,12 @@ def unit_rows(features: npt.NDArray[Any]) -> FloatArray:
         array([[0.6, 0.8],
                [0. , 0. ]])
     """
-    values = np.asarray(features, dtype=np.float64)
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.asarray(values / np.where(lengths > 0, lengths, 1.0))
+    units = np.empty(features.shape)
+    for rows in small_slices(*features.shape):
+        values = np.asarray(features[rows], dtype=np.float64)
+        lengths = np.linalg.norm(values, axis=1, keepdims=True)
+        np.divide(values, np.where(lengths > 0, lengths, 1.0), out=units[rows])
+    return units
 
 
 def nearest(similarities: FloatArray, k: int) -> Neighbours:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ class ClassCoordinates:
 
     @classmethod
     def of(
-        cls, decomposition: Decomposition, features: FloatArray, labels: npt.NDArray[np.integer]
+        cls, decomposition: Decomposition, features: npt.NDArray[Any], labels: npt.NDArray[np.integer]
     ) -> ClassCoordinates:
         """Return the coordinates of the classes that occur.
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
 from medtransfer.core.errors import ShapeError
+from medtransfer.features.row_blocks import (
+    double_blocks,
+    gram,
+    is_large,
+    row_slices,
+    small_slices,
+    times,
+    transposed_times,
+)
 
+AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -31,7 +43,7 @@ class Decomposition:
     features: int
     """D."""
 
-    def projections(self, features: FloatArray, targets: FloatArray) -> FloatArray:
+    def projections(self, features: AnyArray, targets: FloatArray) -> FloatArray:
         """Return the squared lengths of targets along the left singular vectors, ``(U' t)²``.
 
         Args:
@@ -43,10 +55,10 @@ class Decomposition:
         """
         if not self.of_features:
             return np.square(self.directions.T @ targets)
-        along = self.directions.T @ (features.T @ targets)
+        along = self.directions.T @ transposed_times(features, targets)
         return np.square(along) / self.energies[:, None]
 
-    def coordinates(self, features: FloatArray, targets: FloatArray) -> FloatArray:
+    def coordinates(self, features: AnyArray, targets: FloatArray) -> FloatArray:
         """Return targets in the basis of the left singular vectors, ``U' t``, shape (K, C).
 
         Args:
@@ -55,10 +67,10 @@ class Decomposition:
         """
         if not self.of_features:
             return np.asarray(self.directions.T @ targets)
-        along = self.directions.T @ (features.T @ targets)
+        along = self.directions.T @ transposed_times(features, targets)
         return np.asarray(along / np.sqrt(self.energies)[:, None])
 
-    def basis(self, features: FloatArray) -> FloatArray:
+    def basis(self, features: AnyArray) -> FloatArray:
         """Return the left singular vectors ``U``, shape (N, K).
 
         Args:
@@ -66,9 +78,26 @@ class Decomposition:
         """
         if not self.of_features:
             return self.directions
-        return np.asarray(features @ self.directions / np.sqrt(self.energies))
+        return np.asarray(times(features, self.directions) / np.sqrt(self.energies))
 
-    def require_fit(self, features: FloatArray, score: str) -> None:
+    def basis_blocks(self, features: AnyArray) -> Iterator[tuple[slice, FloatArray]]:
+        """Yield the left singular vectors of a few cases after the other, as :meth:`basis` has them.
+
+        Args:
+            features: F, shape (N, D), the same as was decomposed.
+
+        Yields:
+            The cases, and their rows of ``U``.
+        """
+        if not self.of_features:
+            for rows in row_slices(*self.directions.shape, wide=True):
+                yield rows, self.directions[rows]
+            return
+        roots = np.sqrt(self.energies)
+        for rows, block in double_blocks(features, wide=True):
+            yield rows, block @ self.directions / roots
+
+    def require_fit(self, features: AnyArray, score: str) -> None:
         """Raise unless this can be the decomposition of these features.
 
         Raises:
@@ -85,7 +114,7 @@ def decompose(features: npt.NDArray[np.floating]) -> Decomposition:
     """Return the decomposition of features through the smaller of their two Gram matrices.
 
     Eigenvalues below what rounding leaves of the largest are null directions: their share of a
-    target belongs to the residual.
+    target belongs to the residual. Large features are read in blocks: no copy of them is made.
 
     Args:
         features: F, shape (N, D), finite, not all zero.
@@ -96,8 +125,8 @@ def decompose(features: npt.NDArray[np.floating]) -> Decomposition:
     table = checked_features(features)
     cases, columns = table.shape
     of_features = cases >= columns
-    gram = table.T @ table if of_features else table @ table.T
-    energies, directions = linalg.eigh(gram, overwrite_a=True, check_finite=False, driver="evd")
+    products = gram(table if of_features else table.T)
+    energies, directions = linalg.eigh(products, overwrite_a=True, check_finite=False, driver="evd")
     smallest = max(cases, columns) * np.finfo(np.float64).eps * max(float(energies[-1]), 0.0)
     kept = energies > smallest
     if not kept.any():
@@ -111,22 +140,25 @@ def decompose(features: npt.NDArray[np.floating]) -> Decomposition:
     )
 
 
-def checked_features(features: npt.NDArray[np.floating]) -> FloatArray:
-    """Return features as float64, refused where no score could mean anything.
+def checked_features(features: npt.NDArray[np.floating]) -> AnyArray:
+    """Return features, refused where no score could mean anything.
 
     Raises:
         ShapeError: If they are not a finite matrix with a case and a feature.
     """
-    table = np.asarray(features, dtype=np.float64)
+    table = np.asarray(features)
+    if not np.issubdtype(table.dtype, np.floating):
+        table = np.asarray(features, dtype=np.float64)
     if table.ndim != 2 or 0 in table.shape:
         raise ShapeError(f"features: expected shape (cases, features), got {table.shape}.")
-    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
+    finite = [np.isfinite(table[rows]).all(axis=1) for rows in small_slices(*table.shape)]
+    bad = np.flatnonzero(~np.concatenate(finite))
     if len(bad):
         raise ShapeError(
             f"features: expected finite values, got NaN or infinity in {len(bad)} of {len(table)} cases, "
             f"first in row {bad[0]}. Check the network and its weights."
         )
-    return table
+    return table if is_large(*table.shape) else np.asarray(table, dtype=np.float64)
 
 
 def one_hot(labels: npt.NDArray[np.integer], cases: int) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,11 @@ from scipy import linalg
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 from medtransfer.core.errors import ShapeError
+from medtransfer.features.row_blocks import double_blocks, is_large, small_slices
 from medtransfer.transferability.class_coordinates import ClassCoordinates
-from medtransfer.transferability.decomposition import Decomposition, checked_features
+from medtransfer.transferability.decomposition import Decomposition, checked_features, decompose
 
+AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 
 _RCOND = 1e-15
@@ -59,6 +62,8 @@ def h_score(
             f"{cases} cases for {columns} features: the score is the number of classes less one, whatever "
             "the labels",
         )
+    if decomposition is None and is_large(cases, columns):
+        decomposition = decompose(table)
     if decomposition is not None:
         decomposition.require_fit(table, "H-score")
         return HScore(ClassCoordinates.of(decomposition, table, numbers).explained(0.0))
@@ -91,6 +96,8 @@ def shrinkage_h_score(
     """
     table, numbers = _checked(features, labels)
     cases, columns = table.shape
+    if decomposition is None and is_large(cases, columns):
+        decomposition = decompose(table)
     if decomposition is not None:
         decomposition.require_fit(table, "H-score")
         return _shrunk_by_spectrum(decomposition, table, numbers)
@@ -119,7 +126,7 @@ def _by_cases(centred: FloatArray, between: FloatArray, shrinkage: float, floor:
 
 
 def _shrunk_by_spectrum(
-    decomposition: Decomposition, table: FloatArray, numbers: npt.NDArray[np.intp]
+    decomposition: Decomposition, table: AnyArray, numbers: npt.NDArray[np.intp]
 ) -> HScore:
     cases, columns = table.shape
     shrinkage, variance = _ledoit_wolf(decomposition, table)
@@ -130,7 +137,7 @@ def _shrunk_by_spectrum(
     return HScore(cases / (cases - 1) * between, shrinkage=shrinkage)
 
 
-def _ledoit_wolf(decomposition: Decomposition, table: FloatArray) -> tuple[float, float]:
+def _ledoit_wolf(decomposition: Decomposition, table: AnyArray) -> tuple[float, float]:
     """Return the shrinkage of centred features, and the sum of their squares, without a product of matrices.
 
     Reference:
@@ -138,11 +145,14 @@ def _ledoit_wolf(decomposition: Decomposition, table: FloatArray) -> tuple[float
         Multivariate Analysis 88, 2004, lemmas 3.2 to 3.5.
     """
     cases, columns = table.shape
-    mean = table.mean(axis=0)
-    lengths = np.square(table - mean).sum(axis=1)
+    mean = sum(block.sum(axis=0) for _, block in double_blocks(table)) / cases
+    lengths, along = np.empty(cases), np.empty(cases)
+    for rows, block in double_blocks(table):
+        lengths[rows] = np.square(block - mean).sum(axis=1)
+        along[rows] = block @ mean
     total, square = float(lengths.sum()), float(mean @ mean)
     whole = float(np.square(decomposition.energies).sum())  # squared norm of F'F, then of the centred one
-    whole += -2 * cases * float(np.square(table @ mean).sum()) + (cases * square) ** 2
+    whole += -2 * cases * float(np.square(along).sum()) + (cases * square) ** 2
     spread = whole / cases**2 - (total / cases) ** 2 / columns
     noise = (float(np.square(lengths).sum()) - whole / cases) / cases**2
     return (min(noise, spread) / spread if spread > 0 and noise > 0 else 0.0), total
@@ -150,15 +160,15 @@ def _ledoit_wolf(decomposition: Decomposition, table: FloatArray) -> tuple[float
 
 def _checked(
     features: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]
-) -> tuple[FloatArray, npt.NDArray[np.intp]]:
-    """Return features as float64 and classes numbered from 0, (N, D) and (N,)."""
+) -> tuple[AnyArray, npt.NDArray[np.intp]]:
+    """Return checked features and classes numbered from 0, (N, D) and (N,)."""
     table = checked_features(features)
     classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
     if np.shape(labels) != (len(table),):
         raise ShapeError(f"labels: expected shape ({len(table)},), got {np.shape(labels)}.")
     if len(classes) < 2:
         raise ShapeError("H-score: expected cases of two classes, got one. Give labels that vary.")
-    if (table == table[0]).all():
+    if all((table[rows] == table[0]).all() for rows in small_slices(*table.shape)):
         raise ShapeError("features: expected columns that vary, got constant ones. Check the network.")
     return table, numbers
 

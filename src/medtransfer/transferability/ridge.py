@@ -52,18 +52,35 @@ def ridge_left_out(
         raise ShapeError(f"penalties: expected numbers above 0, got {list(penalties)!r}.")
     spectrum = decompose(table) if decomposition is None else decomposition
     spectrum.require_fit(table, "ridge")
-    basis = spectrum.basis(table)
-    constant = basis.sum(axis=0)
-    centred = basis - constant / cases
     mean = wanted.mean(axis=0)
-    along = centred.T @ wanted
+    along = spectrum.coordinates(table, np.column_stack([wanted - mean, np.ones(cases)]))
+    along, constant = along[:, :-1], along[:, -1]
     outside = outside_of(constant, cases)
+    shrunk = [_Shrunk(spectrum.energies, penalty, constant, outside, along) for penalty in penalties]
     found = np.empty((len(penalties), *wanted.shape))
-    for number, penalty in enumerate(penalties):
-        gains = spectrum.energies / (spectrum.energies + penalty)
-        left = outside + float((1 - gains) @ np.square(constant))
-        tilt = centred @ (gains * constant) / np.sqrt(left)  # what centring changes in the inverse
-        fitted = mean + centred @ (gains[:, None] * along) + np.outer(tilt, tilt @ wanted)
-        leverage = 1 / cases + np.square(centred) @ gains + np.square(tilt)
-        found[number] = wanted - (wanted - fitted) / (1 - leverage)[:, None]
+    for rows, basis in spectrum.basis_blocks(table):
+        centred = basis - constant / cases
+        squares = np.square(centred)
+        for number, of_penalty in enumerate(shrunk):
+            found[number, rows] = of_penalty.left_out(centred, squares, wanted[rows], mean, cases)
     return found
+
+
+class _Shrunk:
+    """One penalty along the left singular vectors."""
+
+    def __init__(
+        self, energies: FloatArray, penalty: float, constant: FloatArray, outside: float, along: FloatArray
+    ) -> None:
+        self._gains = energies / (energies + penalty)
+        left = outside + float((1 - self._gains) @ np.square(constant))
+        self._tilt = self._gains * constant / np.sqrt(left)  # what centring changes in the inverse
+        self._heads = self._gains[:, None] * along + np.outer(self._tilt, self._tilt @ along)
+
+    def left_out(
+        self, centred: FloatArray, squares: FloatArray, wanted: FloatArray, mean: FloatArray, cases: int
+    ) -> FloatArray:
+        """Return the predictions of some cases, given their rows of the centred basis, (n, C)."""
+        leverage = 1 / cases + squares @ self._gains + np.square(centred @ self._tilt)
+        residuals = wanted - mean - centred @ self._heads
+        return np.asarray(wanted - residuals / (1 - leverage)[:, None])

@@ -75,6 +75,8 @@ class _Path:
         self.intercept = float(np.log(share / (1 - share)))
         self.scores = np.full(geometry.cases, self.intercept)
         self.square = 0.0
+        self._chances: FloatArray | None = None
+        self._loss: float | None = None
         self._strength = 0.0
         self._factor: Factor | None = None
         self._factors_made = 0
@@ -92,7 +94,27 @@ class _Path:
 
     def slopes(self, strength: float) -> FloatArray:
         """Return the derivative of the weighted loss by each case's score, (n,)."""
-        return np.asarray(strength * self.counts * (expit(self.scores) - self.targets))
+        return np.asarray(strength * self.counts * (self.chances - self.targets))
+
+    @property
+    def chances(self) -> FloatArray:
+        """Probability of 1 of each case at this point, (n,)."""
+        if self._chances is None:
+            self._chances = np.asarray(expit(self.scores))
+        return self._chances
+
+    @property
+    def loss(self) -> float:
+        """Weighted sum of the log losses at this point."""
+        if self._loss is None:
+            self._loss = self.loss_at(self.scores)
+        return self._loss
+
+    def loss_at(self, scores: FloatArray) -> float:
+        """Return the weighted sum of the log losses at other scores, (n,)."""
+        agreement = self.signs * scores
+        losses = np.log1p(np.exp(-np.abs(agreement))) - np.minimum(agreement, 0)
+        return float((self.counts * losses).sum())
 
     def _move_along_tangent(self, strength: float) -> None:
         """Follow the path's tangent at the last minimum as far as it lowers the new objective."""
@@ -125,8 +147,7 @@ class _Path:
             line = _Line(self, self._factor.direction(*gradient), strength, slopes)
             if line.is_near or 0 < line.distance <= REUSE_BELOW * last_distance:
                 return line
-        chances = expit(self.scores)
-        curvatures = strength * self.counts * chances * (1 - chances)
+        curvatures = strength * self.counts * self.chances * (1 - self.chances)
         single = self._factors_made < SINGLE_PRECISION_FACTORS
         for precision in (np.float32, np.float64) if single else (np.float64,):
             self._factors_made += 1
@@ -141,6 +162,7 @@ class _Path:
         self.head = self.head + length * line.head
         self.intercept += length * line.intercept
         self.scores = self.scores + length * line.scores
+        self._chances, self._loss = None, line.losses.get(length)
         self.square += length * (2 * line.cross + length * line.square)
 
 
@@ -163,6 +185,7 @@ class _Line:
         self.square = path.geometry.product(self.head, self.head, margins)
         slopes = path.slopes(strength) if slopes is None else slopes
         self.slope = float(slopes @ self.scores) + self.cross
+        self.losses: dict[float, float] = {0.0: path.loss}
         self.start = self._objective(0.0)
 
     @property
@@ -177,11 +200,14 @@ class _Line:
 
     def decrease(self) -> float:
         """Return a step length that lowers the objective enough, 1 if possible, 0 if there is none."""
+        if self._is_lower(1.0):
+            return 1.0
+        length = self.minimum(1.0)
+        return length if self._is_lower(length) else 0.0
+
+    def _is_lower(self, length: float) -> bool:
         allowed = self.start * (1 + 1e-14)
-        for length in (1.0, self.minimum(1.0) if self._objective(1.0) > allowed + 1e-4 * self.slope else 1.0):
-            if self._objective(length) <= allowed + 1e-4 * length * self.slope:
-                return length
-        return 0.0
+        return self._objective(length) <= allowed + 1e-4 * length * self.slope
 
     def minimum(self, first: float) -> float:
         """Return about where the objective is smallest, by Newton's method within a shrinking bracket."""
@@ -197,10 +223,10 @@ class _Line:
         return length
 
     def _objective(self, length: float) -> float:
-        agreement = self._path.signs * (self._path.scores + length * self.scores)
-        losses = np.log1p(np.exp(-np.abs(agreement))) - np.minimum(agreement, 0)
+        if length not in self.losses:
+            self.losses[length] = self._path.loss_at(self._path.scores + length * self.scores)
         square = self._path.square + length * (2 * self.cross + length * self.square)
-        return float(self._strength * (self._path.counts * losses).sum() + square / 2)
+        return float(self._strength * self.losses[length] + square / 2)
 
     def _derivatives(self, length: float) -> tuple[float, float]:
         chances = expit(self._path.scores + length * self.scores)

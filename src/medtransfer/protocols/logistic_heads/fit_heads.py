@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.features.row_blocks import row_slices
 from medtransfer.protocols.logistic_heads.binary_path import Head, fit_binary_path
-from medtransfer.protocols.logistic_heads.geometry import build_geometry
 from medtransfer.protocols.logistic_heads.softmax_grid import fit_softmax_grid
 from medtransfer.protocols.logistic_heads.standardisation import Standardisation
+from medtransfer.protocols.logistic_heads.training_features import TrainingFeatures
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -66,7 +67,10 @@ class LogisticHeads:
             (S, m, C); two columns for binary tasks; rows sum to 1 unless multi-label.
         """
         strengths, heads, columns = self.weights.shape
-        scores = self.standardisation(features) @ self.weights.reshape(strengths * heads, columns).T
+        weights = self.weights.reshape(strengths * heads, columns).T
+        scores = np.empty((len(features), strengths * heads))
+        for rows in row_slices(*features.shape, wide=True):
+            scores[rows] = self.standardisation(features[rows]) @ weights
         scores = scores.reshape(len(features), strengths, heads).transpose(1, 0, 2) + self.intercepts[:, None]
         if self.kind is TaskKind.MULTI_CLASS:
             powers = np.exp(scores - scores.max(axis=2, keepdims=True))
@@ -112,8 +116,7 @@ def fit_heads(
         raise ShapeError(
             f"labels: expected one for each of {len(features)} training cases, got {len(labels)}."
         )
-    standardisation = Standardisation.of(features)
-    inputs = standardisation(features)
+    inputs = TrainingFeatures(features)
     grid = tuple(float(strength) for strength in strengths)
     if kind is TaskKind.MULTI_CLASS:
         fitted = _fit_softmax(inputs, labels, classes, grid, balanced)
@@ -121,22 +124,21 @@ def fit_heads(
         truth = labels[:, None] if kind is TaskKind.BINARY else _hard(labels)
         names = classes[-truth.shape[1] :]
         fitted = _fit_separate(inputs, truth.astype(np.float64), names, grid, balanced)
-    return LogisticHeads(kind, grid, standardisation, *fitted)
+    return LogisticHeads(kind, grid, inputs.standardisation, *fitted)
 
 
 _Fitted = tuple[FloatArray, FloatArray, tuple[HeadFit, ...], tuple[str, ...]]
 
 
 def _fit_separate(
-    inputs: FloatArray,
+    inputs: TrainingFeatures,
     truth: FloatArray,
     names: Sequence[str],
     strengths: tuple[float, ...],
     balanced: bool,
 ) -> _Fitted:
     """Fit one head per column of the truth, each on the cases whose label is known."""
-    geometry = build_geometry(inputs)
-    weights = np.zeros((len(strengths), truth.shape[1], inputs.shape[1]))
+    weights = np.zeros((len(strengths), truth.shape[1], inputs.size))
     intercepts = np.zeros(weights.shape[:2])
     fits = [HeadFit(steps=0, gradient_norm=0.0, converged=True)] * len(strengths)
     notes = []
@@ -150,10 +152,11 @@ def _fit_separate(
                 f"constant score {share:.0f} for {name!r}: {_all_or_none(share)} training case has it"
             )
             continue
-        of_known = geometry if known.all() else build_geometry(inputs[known])
+        geometry = inputs.geometry(known)
         counts = _balance(targets) if balanced else None
-        heads = fit_binary_path(of_known, np.ascontiguousarray(targets), strengths, counts)
-        weights[:, column] = of_known.weights(np.stack([head.vector for head in heads]))
+        heads = fit_binary_path(geometry, np.ascontiguousarray(targets), strengths, counts)
+        weights[:, column] = geometry.weights(np.stack([head.vector for head in heads]))
+        del geometry  # before the next is built, as either may hold a copy of the features
         intercepts[:, column] = [head.intercept for head in heads]
         fits = [_worse(fit, _fit_of(head, name)) for fit, head in zip(fits, heads, strict=True)]
     return weights, intercepts, tuple(fits), tuple(notes)
@@ -175,7 +178,7 @@ def _balance(labels: npt.NDArray[Any]) -> FloatArray:
 
 
 def _fit_softmax(
-    inputs: FloatArray,
+    inputs: TrainingFeatures,
     labels: npt.NDArray[Any],
     classes: Sequence[str],
     strengths: tuple[float, ...],
@@ -183,7 +186,7 @@ def _fit_softmax(
 ) -> _Fitted:
     """Fit a softmax over the classes that occur; the others get probability 0."""
     present = np.unique(labels)
-    weights = np.zeros((len(strengths), len(classes), inputs.shape[1]))
+    weights = np.zeros((len(strengths), len(classes), inputs.size))
     intercepts = np.full(weights.shape[:2], -np.inf)
     absent = [name for number, name in enumerate(classes) if number not in present]
     notes = tuple(f"constant score 0 for {name!r}: no training case has it" for name in absent)
@@ -192,7 +195,7 @@ def _fit_softmax(
         return weights, intercepts, (HeadFit(0, 0.0, converged=True),) * len(strengths), notes
     truth = (labels[:, None] == present).astype(np.float64)
     counts = _balance(labels) if balanced else None
-    heads = fit_softmax_grid(inputs, truth, np.array(strengths), counts)
+    heads = fit_softmax_grid(inputs.for_softmax(), truth, np.array(strengths), counts)
     weights[:, present], intercepts[:, present] = heads.weights, heads.intercepts
     fits = tuple(
         HeadFit(int(steps), float(norm), bool(converged))

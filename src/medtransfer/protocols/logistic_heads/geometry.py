@@ -107,7 +107,7 @@ class CaseGeometry:
         matrix = self._rounded[precision] * rounded[:, None]
         matrix *= rounded
         matrix.ravel()[:: self.cases + 1] += 1
-        cholesky = _cholesky(matrix)
+        cholesky = cholesky_of(matrix.T)
         return None if cholesky is None else _CaseFactor(self._gram, roots, cholesky)
 
     def weights(self, heads: FloatArray) -> FloatArray:
@@ -163,27 +163,44 @@ class FeatureGeometry:
         scaled = self._rounded[precision] * np.sqrt(curvatures).astype(precision)[:, None]
         matrix = scaled.T @ scaled
         matrix.ravel()[: -1 : self.size + 2] += 1
-        cholesky = _cholesky(matrix)
-        return None if cholesky is None else _FeatureFactor(cholesky)
+        cholesky = cholesky_of(matrix.T)
+        return None if cholesky is None else FeatureFactor(cholesky)
 
     def weights(self, heads: FloatArray) -> FloatArray:
         """See :class:`Geometry`."""
         return heads
 
 
-class _FeatureFactor:
-    def __init__(self, cholesky: npt.NDArray[Any]) -> None:
+class FeatureFactor:
+    """A factorised Hessian in weights and intercept.
+
+    Args:
+        cholesky: Its factor, shape (d + 1, d + 1), the intercept last.
+        shift: What the features it was made of lie above centred ones, shape (d,); None for nothing. A
+            shift only moves the intercept, which has no penalty, so the direction is the same.
+    """
+
+    def __init__(self, cholesky: npt.NDArray[Any], shift: FloatArray | None = None) -> None:
         self._cholesky = cholesky
+        self._shift = shift
 
     def direction(self, residual: FloatArray, intercept_gradient: float) -> tuple[FloatArray, float]:
-        step = _solve(self._cholesky, np.append(residual, intercept_gradient))
-        return -step[:-1], -float(step[-1])
+        """See :class:`Factor`."""
+        if self._shift is not None:
+            residual = residual + intercept_gradient * self._shift
+        step = -_solve(self._cholesky, np.append(residual, intercept_gradient))
+        moved = 0.0 if self._shift is None else float(self._shift @ step[:-1])
+        return step[:-1], float(step[-1]) + moved
 
 
-def _cholesky(matrix: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
-    """Return the factor of a symmetric matrix, which is overwritten; None when it is not definite."""
+def cholesky_of(matrix: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """Return the factor of a symmetric matrix, which is overwritten; None when it is not definite.
+
+    Args:
+        matrix: By columns (Fortran order); its upper triangle is not read.
+    """
     factorise = lapack.spotrf if matrix.dtype == np.float32 else lapack.dpotrf
-    factor, failed_at = factorise(matrix.T, lower=1, clean=0, overwrite_a=1)
+    factor, failed_at = factorise(matrix, lower=1, clean=0, overwrite_a=1)
     return None if failed_at else factor
 
 

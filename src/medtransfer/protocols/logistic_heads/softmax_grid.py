@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
+
+from medtransfer.protocols.logistic_heads.softmax_features import SoftmaxFeatures
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -17,8 +18,6 @@ MOST_STEPS = 1000
 """Steps before a head counts as not converged."""
 MEMORY = 10
 """Pairs of steps and gradient changes L-BFGS keeps."""
-NEGLIGIBLE_EIGENVALUE = 1e-12
-"""Directions in which the features have less than this share of their greatest spread are left out."""
 BACKTRACKS = 40
 """Most halvings of one step."""
 
@@ -40,7 +39,7 @@ class SoftmaxHeads:
 
 
 def fit_softmax_grid(
-    features: FloatArray, truth: FloatArray, strengths: FloatArray, counts: FloatArray | None = None
+    features: SoftmaxFeatures, truth: FloatArray, strengths: FloatArray, counts: FloatArray | None = None
 ) -> SoftmaxHeads:
     """Return the heads of each strength, at the minimum of ``C * sum(log loss) + |w|^2 / 2``.
 
@@ -48,7 +47,7 @@ def fit_softmax_grid(
     distance to the minimum; this is what the tolerance is compared with.
 
     Args:
-        features: (n, d), columns of mean 0.
+        features: Those of n cases.
         truth: One column per class, 1 where a case has it, shape (n, K), no column empty.
         strengths: Inverse regularisation C, positive, shape (S,).
         counts: How much the log loss of each case counts, positive, shape (n,); None for 1.
@@ -57,26 +56,12 @@ def fit_softmax_grid(
         Liu and Nocedal, "On the limited memory BFGS method for large scale optimization",
         Mathematical Programming 45, 1989.
     """
-    basis, eigenvalues = _eigenbasis(features)
-    grid = _Grid(features @ basis, eigenvalues, truth, strengths, counts)
+    grid = _Grid(features, truth, strengths, counts)
     grid.run()
-    weights = grid.point[:, :, :-1] @ basis.T
+    weights = features.weights(grid.point[:, :, :-1])
     gradient, _ = grid.gradient(np.arange(len(strengths)))
-    norms = np.linalg.norm(gradient, axis=(1, 2)) / (strengths * len(features))
+    norms = np.linalg.norm(gradient, axis=(1, 2)) / (strengths * features.cases)
     return SoftmaxHeads(weights, grid.point[:, :, -1], norms, grid.steps, grid.converged)
-
-
-def _eigenbasis(features: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return directions (d, r) in which the features are uncorrelated, and their sums of squares (r,)."""
-    cases, columns = features.shape
-    if columns == 0:
-        return np.zeros((0, 0)), np.zeros(0)
-    by_case = cases < columns
-    gram = features @ features.T if by_case else features.T @ features
-    eigenvalues, vectors = scipy.linalg.eigh(gram, driver="evd", check_finite=False)
-    kept = eigenvalues > NEGLIGIBLE_EIGENVALUE * eigenvalues[-1]
-    eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
-    return features.T @ (vectors / np.sqrt(eigenvalues)) if by_case else vectors, eigenvalues
 
 
 class _Grid:
@@ -84,23 +69,22 @@ class _Grid:
 
     def __init__(
         self,
-        features: FloatArray,
-        eigenvalues: FloatArray,
+        features: SoftmaxFeatures,
         truth: FloatArray,
         strengths: FloatArray,
         counts: FloatArray | None,
     ) -> None:
         cases, classes = truth.shape
+        self._features = features
         self._counts = counts
-        shares = np.log(self._counted(truth.T).T.mean(axis=0))
-        self._inputs = np.column_stack([features, np.ones(cases)])
-        self._spreads = np.append(eigenvalues, cases)
-        self._penalty = np.append(np.ones(len(eigenvalues)), 0.0)
+        shares = np.log(self._counted(truth.T, slice(None)).T.mean(axis=0))
+        self._spreads = np.append(features.eigenvalues, cases)
+        self._penalty = np.append(np.ones(len(features.eigenvalues)), 0.0)
         self._truth = np.ascontiguousarray(truth.T)
         self._strengths = strengths
         self.point = np.zeros((len(strengths), classes, len(self._penalty)))
         self.point[:, :, -1] = shares - shares.mean()
-        self._scores = self.point @ self._inputs.T
+        self._scores = features.scores(self.point)
         self.steps = np.zeros(len(strengths), dtype=np.int64)
         self.converged = np.zeros(len(strengths), dtype=np.bool_)
         self._memory: list[tuple[FloatArray, FloatArray, FloatArray]] = []
@@ -109,7 +93,7 @@ class _Grid:
         """Step until every strength has converged or cannot go on."""
         active = np.arange(len(self._strengths))
         gradient, spread = self.gradient(active)
-        start = objective = self._objective(active, self.point, self._scores)
+        start = objective = self._objective(active, self.point)
         stuck = np.zeros(len(active), dtype=np.bool_)
         for _ in range(MOST_STEPS):
             allowed = TOLERANCE * np.minimum(objective, start[active] - objective)
@@ -136,14 +120,20 @@ class _Grid:
 
     def gradient(self, rows: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
         """Return gradients (A, K, r + 1) and mean curvatures of the loss per score (A,)."""
-        chances = _softmax(self._scores[rows])
-        spread = self._counted(chances * (1 - chances)).mean(axis=(1, 2))
-        slopes = self._counted((chances - self._truth) * self._strengths[rows, None, None])
-        return slopes @ self._inputs + self.point[rows] * self._penalty, spread
+        spread = np.zeros(len(rows))
 
-    def _counted(self, values: FloatArray) -> FloatArray:
-        """Return values whose last axis is that of the cases, each times how much its case counts."""
-        return values if self._counts is None else values * self._counts
+        def slopes(part: slice) -> FloatArray:
+            chances = _softmax(self._scores[:, :, part][rows])
+            spread[:] += self._counted(chances * (1 - chances), part).sum(axis=(1, 2))
+            off = (chances - self._truth[:, part]) * self._strengths[rows, None, None]
+            return self._counted(off, part)
+
+        gradient = self._features.gradient(slopes) + self.point[rows] * self._penalty
+        return gradient, spread / self._truth.size
+
+    def _counted(self, values: FloatArray, part: slice) -> FloatArray:
+        """Return values whose last axis is that of a part's cases, each times how much its case counts."""
+        return values if self._counts is None else values * self._counts[part]
 
     def _distance(self, gradient: FloatArray, spread: FloatArray, rows: npt.NDArray[np.intp]) -> FloatArray:
         """Return half the squared gradient, the intercepts' part by the curvature of their own, (A,)."""
@@ -173,15 +163,13 @@ class _Grid:
         objective: FloatArray,
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Move each strength along its direction; return steps, their lengths and the new objectives."""
-        point, scores = self.point[rows], self._scores[rows]
-        along = direction @ self._inputs.T
+        point = self.point[rows]
+        along = self._features.scores(direction)
         slope = _dots(gradient, direction)
-        length = self._newton_length(rows, point, scores, direction, along)
+        length = self._newton_length(rows, point, direction, along)
         length = np.where(slope < 0, length, 0.0)
         for _ in range(BACKTRACKS):
-            after = self._objective(
-                rows, point + length[:, None, None] * direction, scores + length[:, None, None] * along
-            )
+            after = self._objective(rows, point + length[:, None, None] * direction, along, length)
             enough = after <= objective * (1 + 1e-14) + 1e-4 * length * slope
             if enough.all():
                 break
@@ -189,34 +177,48 @@ class _Grid:
         length = np.where(enough, length, 0.0)
         step = length[:, None, None] * direction
         self.point[rows] = point + step
-        self._scores[rows] = scores + length[:, None, None] * along
+        for part in self._features.parts:
+            self._scores[rows, :, part] += length[:, None, None] * along[:, :, part]
         return step, length, np.where(enough, after, objective)
 
     def _newton_length(
         self,
         rows: npt.NDArray[np.intp],
         point: FloatArray,
-        scores: FloatArray,
         direction: FloatArray,
         along: FloatArray,
     ) -> FloatArray:
         """Return one Newton step along the line from length 1, kept within a factor of 10."""
-        chances = _softmax(scores + along)
-        mean = (chances * along).sum(axis=1, keepdims=True)
+        slope, curvature = np.zeros(len(rows)), np.zeros(len(rows))
+        for part in self._features.parts:
+            step = along[:, :, part]
+            chances = _softmax(self._scores[:, :, part][rows] + step)
+            mean = (chances * step).sum(axis=1, keepdims=True)
+            slope += self._counted((chances - self._truth[:, part]) * step, part).sum(axis=(1, 2))
+            curvature += self._counted(chances * (step - mean) ** 2, part).sum(axis=(1, 2))
         strengths = self._strengths[rows]
-        slope = strengths * self._counted((chances - self._truth) * along).sum(axis=(1, 2))
-        slope += _dots((point + direction) * self._penalty, direction)
-        curvature = strengths * self._counted(chances * (along - mean) ** 2).sum(axis=(1, 2))
-        curvature += _squares(direction * self._penalty)
+        slope = strengths * slope + _dots((point + direction) * self._penalty, direction)
+        curvature = strengths * curvature + _squares(direction * self._penalty)
         return np.asarray(np.clip(1 - slope / np.maximum(curvature, 1e-300), 0.1, 10.0))
 
-    def _objective(self, rows: npt.NDArray[np.intp], point: FloatArray, scores: FloatArray) -> FloatArray:
-        top = scores.max(axis=1)
-        loss = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top - (scores * self._truth).sum(axis=1)
-        return np.asarray(
-            self._strengths[rows] * self._counted(loss).sum(axis=1) + _squares(point * self._penalty) / 2,
-            dtype=np.float64,
-        )
+    def _objective(
+        self,
+        rows: npt.NDArray[np.intp],
+        point: FloatArray,
+        along: FloatArray | None = None,
+        length: FloatArray | None = None,
+    ) -> FloatArray:
+        """Return the objectives at a point, whose scores lie a length along a direction's from those known."""
+        total = np.zeros(len(rows))
+        for part in self._features.parts:
+            scores = self._scores[:, :, part][rows]
+            if along is not None and length is not None:
+                scores = scores + length[:, None, None] * along[:, :, part]
+            top = scores.max(axis=1)
+            loss = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top
+            loss -= (scores * self._truth[:, part]).sum(axis=1)
+            total += self._counted(loss, part).sum(axis=1)
+        return np.asarray(self._strengths[rows] * total + _squares(point * self._penalty) / 2)
 
     def _remember(self, step: FloatArray, change: FloatArray) -> None:
         product = _dots(step, change)

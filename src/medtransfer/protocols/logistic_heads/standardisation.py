@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from medtransfer.features.row_blocks import double_blocks
+
 FloatArray = npt.NDArray[np.float64]
 
 CONSTANT_BELOW = 1e-6
@@ -28,9 +30,10 @@ class Standardisation:
     @classmethod
     def of(cls, features: npt.NDArray[Any]) -> Standardisation:
         """Return the standardisation of training features (n, d)."""
-        values = np.asarray(features, dtype=np.float64)
-        mean = values.mean(axis=0)
-        scale = values.std(axis=0)
+        cases = len(features)
+        mean = sum(block.sum(axis=0) for _, block in double_blocks(features)) / cases
+        squares = sum(np.square(block - mean).sum(axis=0) for _, block in double_blocks(features))
+        scale = np.sqrt(squares / cases)
         kept = np.flatnonzero(scale > CONSTANT_BELOW * np.abs(mean))
         return cls(kept, mean[kept], scale[kept])
 
