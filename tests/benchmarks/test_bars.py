@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from benchmarks.drawn_pictures import SIDE, write_pictures
 from benchmarks.plain_study import Cell, PlainFindings, PlainStudy
 from benchmarks.registry import bars
 from medtransfer.data.decoded_cache import open_decoded_cache
+from medtransfer.reports.write_report import write_report
 
 IN_A_MOMENT = ("R3", "R5", "bootstrap")
 
@@ -76,7 +78,29 @@ def test_growth_contests_bring_every_trial_to_its_end(small_stores: None, tmp_pa
         names.append(contest.name)
         for _ in range(2):
             assert contest.verify({arm.label: arm.work() for arm in contest.arms}).equal
-    assert len(names) == 5
+    assert len(names) == 6
+
+
+def test_a_report_that_lacks_a_trial_or_a_page_loses_its_contest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = r8_growth.reported_store(tmp_path, 1, 2)
+    try:
+        trials = store.records()
+        assert len(trials) == 2 * len(r8_growth.FRACTIONS) * r8_growth.REPETITIONS
+        assert store.verify() == []
+        values = {r.outcome.metrics["test"]["auc"]["value"] for r in trials if r.outcome is not None}
+        assert len(values) > len(trials) / 2  # a report of equal trials would compare nothing
+        assert r8_growth.write_new_report(store)
+
+        def cut(*arguments: Any, **named: Any) -> Any:
+            files = write_report(*arguments, **named)
+            return replace(files, pages=files.pages[1:])
+
+        monkeypatch.setattr(r8_growth, "write_report", cut)
+        assert not r8_growth.write_new_report(store)
+    finally:
+        store.close()
 
 
 def test_filled_store_is_a_sound_one_but_for_its_files(tmp_path: Path) -> None:

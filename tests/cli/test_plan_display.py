@@ -15,7 +15,7 @@ from medtransfer.study.row_costs import RowCost
 PLAN = Plan(
     (
         PlanRow("a", "m", "finetune", {1.0: 2}, 2, 0, RowCost(400.0, 900.0, 200.0, 3_000_000_000), "probe"),
-        PlanRow("b", "m", "finetune", {1.0: 2}, 2, 1, RowCost(50.0, 50.0, 50.0, 0), "measured"),
+        PlanRow("b", "m", "finetune", {1.0: 2}, 2, 1, RowCost(50.0, 50.0, 50.0, None), "measured"),
         PlanRow("b", "n", "finetune", {1.0: 2}, 2, 2, RowCost(0.0, 0.0, 0.0, 0), "done"),
     ),
     workers=4,
@@ -42,21 +42,37 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 def test_a_plan_in_full(shown) -> None:
     lines = [line.rstrip() for line in shown(PLAN)[0].splitlines()]
     assert [lines[0], *lines[2:]] == [
-        "task and model      done  one core  at most   memory  basis",
+        "task and model      done  one core  at most        memory  basis",
         "a, finetune",
         "  labels 1 (x 2)",
-        "  m               0 of 2     7 min   15 min  3.00 GB  probe",
+        "  m               0 of 2     7 min   15 min       3.00 GB  probe",
         "",
         "b, finetune",
         "  labels 1 (x 2)",
-        "  m               1 of 2      50 s     50 s           measured",
-        "  n               2 of 2                              done",
+        "  m               1 of 2      50 s     50 s  not measured  measured",
+        "  n               2 of 2                                   done",
         "",
         "6 trials, 3 done, 3 to run: about 3 min with 4 worker(s), 8 min if no training stops early.",
         "A worker takes about 3.00 GB of memory, 4 about 12.0 GB; there are 10.0 GB.",
+        "Memory was not measured for 1 of the trials to run; they may take more.",
         "Smallest difference between two models that is found with a chance of 80%, in standard deviations",
         "between runs: 5.7 with 2 runs of each.",
     ]
+
+
+def test_memory_that_was_measured_of_no_row_is_said_once(shown) -> None:
+    printed, _ = shown(replace(PLAN, rows=PLAN.rows[1:]))
+    assert "A worker takes" not in printed
+    assert "Memory was not measured for 1 of the trials to run.\n" in printed
+
+
+def test_memory_of_like_trials_is_shown(shown) -> None:
+    measured = replace(PLAN.rows[1], cost=RowCost(50.0, 50.0, 50.0, 2_000_000_000))
+    printed, _ = shown(replace(PLAN, rows=(measured, PLAN.rows[2])))
+    (row,) = [line for line in printed.splitlines() if "1 of 2" in line]
+    assert row.split() == ["m", "1", "of", "2", "50", "s", "50", "s", "2.00", "GB", "measured"]
+    assert "A worker takes about 2.00 GB of memory, 4 about 8.00 GB" in printed
+    assert "not measured" not in printed
 
 
 def test_more_memory_than_there_is_gets_a_warning(shown) -> None:
@@ -117,6 +133,13 @@ def test_the_longest_rows_of_a_usual_study_are_not_folded_at_80_columns(shown) -
     (row,) = [line for line in printed.splitlines() if "mobilenet" in line]
     assert " ".join(row.split()) == "mobilenetv1_100.sup_in1k 0 of 10 2 h 2 min 2 h 2 min 24.6 GB measured"
     assert "Decoding images first takes about 3 s of one core of it.\n" in printed
+
+
+def test_the_words_for_no_memory_fit_80_columns_too(shown) -> None:
+    cost = RowCost(7300.0, 7300.0, 7300.0, None)
+    printed, _ = shown(Plan((replace(LONGEST, done=0, cost=cost),), workers=2), width=80)
+    (row,) = [line for line in printed.splitlines() if "mobilenet" in line]
+    assert row.endswith("2 h 2 min  2 h 2 min  not measured  measured")
 
 
 def test_numbers_are_never_folded(shown) -> None:

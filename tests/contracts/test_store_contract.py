@@ -18,7 +18,14 @@ from medtransfer.core.errors import LeaseLostError, StoreError, TrialError, Usag
 from medtransfer.store.imported_rows import ImportCounts, ImportedRow
 from medtransfer.store.leases import Claim, LeasesLostError
 from medtransfer.store.records import Counts, Outcome, State, TrialDescription
-from medtransfer.store.schema import SCHEMA_VERSION, imported, schema_version, trial_costs, trials
+from medtransfer.store.schema import (
+    SCHEMA_VERSION,
+    imported,
+    schema_version,
+    trial_costs,
+    trial_memory,
+    trials,
+)
 from medtransfer.store.store import Store
 from medtransfer.store.trial_costs import MeasuredCost, cost_key
 
@@ -482,6 +489,7 @@ def test_a_store_of_schema_1_is_upgraded_in_place(place: Place) -> None:
         with store._database.writing() as connection:
             imported.drop(connection)
             trial_costs.drop(connection)
+            trial_memory.drop(connection)
             connection.execute(sa.update(schema_version).values(version=1))
 
     def open_and_import(number: int) -> None:
@@ -499,8 +507,9 @@ def test_a_store_of_schema_1_is_upgraded_in_place(place: Place) -> None:
 # What trials cost
 
 
-def finish(store: Store, name: str, cpu_s: float) -> None:
-    store.finish(claim_one(store, name), replace(outcome(), cpu_s=cpu_s), predictions())
+def finish(store: Store, name: str, cpu_s: float, peak_bytes: int | None = None) -> None:
+    result = replace(outcome(), cpu_s=cpu_s)
+    store.finish(claim_one(store, name), result, predictions(), peak_bytes=peak_bytes)
 
 
 def test_costs_are_means_over_trials_alike_by_label_fraction(store: Store) -> None:
@@ -533,6 +542,38 @@ def test_what_a_trial_cost_is_known_until_it_is_done_again(store: Store) -> None
     finish(store, "a", 5.0)
     (after,) = store.costs(describe_all("a")).values()
     assert (before, after) == (MeasuredCost(1, 3.0), MeasuredCost(1, 5.0))
+
+
+def test_memory_is_the_most_of_trials_alike_that_were_measured(store: Store) -> None:
+    alike = describe_all("a", "b", "c")
+    others = [describe("d", label_fraction=1.0), describe("e", task="other")]
+    store.submit("study", [*alike, *others])
+    large = 5 << 40
+    for name, peak_bytes in (("a", large - 1), ("b", large), ("c", None), ("d", None), ("e", 2 * large)):
+        finish(store, name, 1.0, peak_bytes)
+    key = cost_key(alike[0])
+    assert store.costs(alike) == {(key, 0.1): MeasuredCost(3, 1.0, large), (key, 1.0): MeasuredCost(1, 1.0)}
+    assert [cost.peak_bytes for cost in store.costs(others[1:]).values()] == [2 * large]
+
+
+def test_memory_is_known_until_it_is_measured_again(store: Store) -> None:
+    store.submit("study", describe_all("a"))
+    found = []
+    for number, peak_bytes in enumerate((900, None, 700)):
+        finish(store, "a", float(number), peak_bytes)
+        found += store.costs(describe_all("a")).values()
+        (store.artifacts / str(store.records("study")[0].predictions_file)).unlink()
+        assert store.retry_damaged() == 1
+    assert found == [MeasuredCost(1, 0.0, 900), MeasuredCost(1, 1.0, 900), MeasuredCost(1, 2.0, 700)]
+
+
+def test_memory_is_no_part_of_a_record(store: Store) -> None:
+    store.submit("study", describe_all("a", "b"))
+    finish(store, "a", 1.0, 900)
+    finish(store, "b", 1.0)
+    first, second = store.records("study")
+    assert first.outcome == second.outcome
+    assert first.predictions_sha256 == second.predictions_sha256
 
 
 def test_costs_of_any_names_and_of_settings_in_any_order(store: Store) -> None:

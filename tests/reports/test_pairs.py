@@ -54,14 +54,14 @@ def test_rank_sets_leave_out_only_ranks_the_tests_exclude(task: ReportTask) -> N
         apart = [other for other in SCORES if other != name and separated[min(name, other), max(name, other)]]
         better = sum(means[other] > means[name] for other in apart)
         worse = len(apart) - better
-        assert found.rank_set(name) == (1 + better, 4 - worse)
-    assert found.rank_set("a") == (1, 3)
-    assert found.rank_set("c") == (3, 4)
+        assert found.rank_sets[name] == (1 + better, 4 - worse)
+    assert found.rank_sets["a"] == (1, 3)
+    assert found.rank_sets["c"] == (3, 4)
 
 
 def test_a_model_without_a_value_has_no_rank_and_takes_none(task: ReportTask) -> None:
     found = pairs_over_runs(task, {**SCORES, "none": []})
-    assert found.rank_set("a") == (1, 3)
+    assert found.rank_sets["a"] == (1, 3)
     assert ("a", "none") not in found.equivalences
     assert not found.equivalent("a", "none")
 

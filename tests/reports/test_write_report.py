@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 import pytest
 
-from medtransfer.core.atomic import write_atomically
+from medtransfer.core.atomic import atomic_writer
 from medtransfer.core.errors import UsageError
 from medtransfer.reports.evidence import Evidence
 from medtransfer.reports.write_report import ReportFiles, write_report, write_report_of
@@ -113,13 +115,13 @@ def test_a_report_that_was_cut_short_leaves_nothing_a_later_one_does_not_know(
             wide.add(made, "resnet20.random", "finetune", repetition=repetition)
         narrow.add(task, "resnet20.random", "finetune", repetition=repetition)
 
-    def full_disk(path: Path, content: str | bytes) -> None:
+    def full_disk(path: Path) -> AbstractContextManager[IO[bytes]]:
         if path.name == "study.html":
             raise OSError("no space left on device")
-        write_atomically(path, content)
+        return atomic_writer(path)
 
     with monkeypatch.context() as patched:
-        patched.setattr("medtransfer.reports.write_report.write_atomically", full_disk)
+        patched.setattr("medtransfer.reports.write_report.atomic_writer", full_disk)
         with pytest.raises(OSError, match="no space"):
             write_report_of(wide.evidence(), tmp_path)
     assert (tmp_path / "tasks" / "dermamnist.html").is_file()

@@ -14,6 +14,7 @@ from medtransfer.store import migrations
 from medtransfer.store.imported_rows import ImportedRow
 from medtransfer.store.schema import SCHEMA_VERSION
 from medtransfer.store.store import Store
+from medtransfer.store.trial_costs import MeasuredCost
 
 ROW = ImportedRow("kind", {"a": 1}, {"b": 2.5})
 
@@ -50,7 +51,7 @@ def test_an_old_store_is_upgraded_when_it_is_opened(old: Path, create: bool) -> 
     after = state(old)
     assert before[0] == [(1,)]
     assert after[0] == [(SCHEMA_VERSION,)]
-    assert set(after[1]) - set(before[1]) == {("imported",), ("trial_costs",)}
+    assert set(after[1]) - set(before[1]) == {("imported",), ("trial_costs",), ("trial_memory",)}
     assert after[2] == before[2]
 
 
@@ -65,6 +66,29 @@ def test_an_upgraded_store_has_the_tables_of_a_new_one(old: Path, tmp_path: Path
     Store.open(old).close()
     Store.open(tmp_path / "new.db").close()
     assert tables(old) == tables(tmp_path / "new.db")
+
+
+def test_costs_from_before_memory_was_measured_stay_and_say_so(tmp_path: Path) -> None:
+    file = tmp_path / "third.db"
+    connection = sqlite3.connect(file)
+    connection.executescript((Path(__file__).parent / "schema-3.sql").read_text())
+    connection.execute("UPDATE trial_costs SET cpu_s = 7.5")
+    connection.commit()
+    connection.close()
+    with Store.open(file, create=False) as store:
+        done, *_ = store.records("first")
+        (cost,) = store.costs([done.description]).values()
+    assert cost == MeasuredCost(1, 7.5, None)
+
+
+def test_memory_of_schema_4_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "fourth.db"
+    connection = sqlite3.connect(file)
+    connection.executescript((Path(__file__).parent / "schema-4.sql").read_text())
+    connection.close()
+    with Store.open(file, create=False) as store:
+        done, *_ = store.records("first")
+        assert list(store.costs([done.description]).values()) == [MeasuredCost(1, 0.0, 812_345_344)]
 
 
 def test_many_open_an_old_store_at_once(old: Path) -> None:

@@ -66,7 +66,10 @@ def _perform(act: str, fingerprint: str, repetition: int) -> TrialDone | TrialFa
             raise KeyboardInterrupt
     value = float("nan") if act == "nan-outcome" else repetition / 100
     outcome = Outcome({"test": {"auc": {"value": value, "note": None, "per_class": {}}}}, 10)
-    return TrialDone(fingerprint, outcome, pd.DataFrame({"case_id": ["a"], "score": [repetition]}))
+    peak_bytes = 1000 + repetition if act == "measured" else None
+    return TrialDone(
+        fingerprint, outcome, pd.DataFrame({"case_id": ["a"], "score": [repetition]}), peak_bytes
+    )
 
 
 def nothing() -> None:

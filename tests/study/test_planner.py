@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +66,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[ProbeRequest]:
     return found
 
 
-def finish(session: StudySession, seconds: list[float]) -> None:
+def finish(session: StudySession, seconds: list[float], peaks: Sequence[int | None] = ()) -> None:
     session.store.submit(session.study.name, [trial.description for trial in session.trials])
     names = [trial.fingerprint for trial in session.trials]
-    for claim, cpu_s in zip(session.store.claim(names[: len(seconds)], "me", 60), seconds, strict=True):
-        session.store.finish(claim, Outcome({}, 10, cpu_s=cpu_s), FRAME)
+    claims = session.store.claim(names[: len(seconds)], "me", 60)
+    for claim, cpu_s, peak in zip(claims, seconds, peaks or [None] * len(seconds), strict=True):
+        session.store.finish(claim, Outcome({}, 10, cpu_s=cpu_s), FRAME, peak_bytes=peak)
 
 
 def test_a_row_is_probed_at_its_largest_subset(prepare, asked: list[ProbeRequest]) -> None:
@@ -152,7 +153,26 @@ def test_done_trials_give_the_measure_for_the_rest(prepare, asked: list[ProbeReq
     finish(session, [2.0, 4.0])
     (row,) = session.estimate().rows
     assert (row.trials, row.done, row.basis) == (4, 2, "measured")
-    assert row.cost == RowCost(6.0, 6.0, 3.0, 0)
+    assert row.cost == RowCost(6.0, 6.0, 3.0, None)
+    assert asked == []
+
+
+def test_memory_is_the_most_that_like_trials_took(prepare, asked: list[ProbeRequest]) -> None:
+    finish(prepare(seeds=1), [1.0, 5.0], [3 * GIB, 2 * GIB])
+    plan = prepare(seeds=3).estimate()
+    (row,) = plan.rows
+    assert row.cost == RowCost(12.0, 12.0, 5.0, 3 * GIB)
+    assert (plan.worker_bytes, plan.unmeasured) == (3 * GIB, 0)
+    half, whole = (prepare(seeds=3, label_fractions=[share]).estimate() for share in (0.5, 1.0))
+    assert (half.worker_bytes, whole.worker_bytes) == (3 * GIB, 2 * GIB), "each fraction has its own"
+
+
+def test_memory_of_which_a_part_was_not_measured_is_not_known(prepare, asked: list[ProbeRequest]) -> None:
+    finish(prepare(seeds=1), [1.0, 5.0], [3 * GIB, None])
+    plan = prepare(seeds=3).estimate()
+    (row,) = plan.rows
+    assert row.cost == RowCost(12.0, 12.0, 5.0, None)
+    assert (plan.worker_bytes, plan.unmeasured) == (0, 4)
     assert asked == []
 
 
@@ -160,7 +180,7 @@ def test_each_label_fraction_has_its_own_measure(prepare, asked: list[ProbeReque
     finish(prepare(seeds=1), [1.0, 5.0])
     (row,) = prepare(seeds=3).estimate().rows
     assert (row.done, row.basis) == (2, "measured")
-    assert row.cost == RowCost(12.0, 12.0, 5.0, 0)
+    assert row.cost == RowCost(12.0, 12.0, 5.0, None)
     (more,) = prepare(seeds=3, label_fractions=[0.5, 0.75]).estimate().rows
     assert more.basis == "probe", "nobody knows what another fraction costs"
 
@@ -218,6 +238,12 @@ def test_memory_is_that_of_the_largest_row_in_every_worker() -> None:
     assert Plan(rows, 2).worker_bytes == 3 * GIB
     assert not Plan(rows, 2, machine_bytes=0).needs_too_much_memory, "of a machine that is not known"
     assert not Plan((row(None),), 2, machine_bytes=1).needs_too_much_memory
+
+
+def test_rows_whose_memory_was_not_measured_are_counted_apart() -> None:
+    rows = (row(RowCost(1.0, 1.0, 1.0, None), trials=5), row(RowCost(1.0, 1.0, 1.0, GIB)), row(None))
+    plan = Plan(rows, 2, machine_bytes=GIB)
+    assert (plan.unmeasured, plan.worker_bytes, plan.needs_too_much_memory) == (4, GIB, True)
 
 
 def test_trials_of_unknown_cost_are_counted() -> None:

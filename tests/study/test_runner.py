@@ -121,6 +121,15 @@ def test_everything_is_done_once_and_in_order(bench: Bench, performed) -> None:
     assert bench.told[-1] == Counts(done=TRIALS, running=0, pending=0, failed=0)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_memory_that_a_worker_measured_is_kept_for_plans(bench: Bench, say, workers: int) -> None:
+    say(1, "measured")
+    say(3, "measured")
+    bench.run(workers)
+    (cost,) = bench.store.costs([bench.trial(0).description]).values()
+    assert (cost.trials, cost.peak_bytes) == (TRIALS, 1003)
+
+
 def test_a_failed_trial_is_a_row_and_is_not_tried_again(bench: Bench, say, performed) -> None:
     say(2, "nan")
     assert bench.run() == Counts(done=4, running=0, pending=0, failed=1)

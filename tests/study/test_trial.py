@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import medtransfer as mt
 from medtransfer.core.errors import TrialError
+from medtransfer.execution import memory
 from medtransfer.models.catalogue import resolve_model
 from medtransfer.protocols.knn import Knn
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
@@ -34,6 +37,20 @@ class Breaking:
             if request.repetition == 1:
                 raise self.error
             yield from Knn(image_size=32).fit(bench, [request])
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A protocol whose trials hold so many MiB each for a moment."""
+
+    mib: tuple[int, ...]
+
+    def fit(self, bench: Bench, requests: Sequence[TransferRequest]) -> Iterator[Transfer]:
+        """Yield what the real protocol yields, having held memory before."""
+        for request, transfer in zip(requests, Knn(image_size=32).fit(bench, requests), strict=True):
+            memory.give_memory_back()
+            assert int(np.ones(self.mib[request.repetition] << 20, dtype=np.uint8).sum())
+            yield transfer
 
 
 @pytest.fixture
@@ -115,3 +132,35 @@ def test_a_defect_ends_the_job(job: Any) -> None:
     assert isinstance(next(results), TrialDone)
     with pytest.raises(RuntimeError, match="shapes differ"):
         next(results)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak can be forgotten on Linux only")
+def test_a_worker_tells_the_most_memory_of_each_trial(job: Any) -> None:
+    held = replace(job(MemoryError(), workers=1), protocol=Holding((400, 1, 200)))
+    peaks = [result.peak_bytes for result in run_trials(held)]
+    assert peaks[0] - peaks[1] == pytest.approx(400 << 20, rel=0.15)
+    assert peaks[2] - peaks[1] == pytest.approx(200 << 20, rel=0.15)
+
+
+def test_a_trial_after_a_failed_one_is_measured_by_itself(job: Any) -> None:
+    first, failed, third = run_trials(job(MemoryError(), workers=1))
+    assert isinstance(failed, TrialFailed)
+    assert third.peak_bytes is not None
+    assert third.peak_bytes <= 1.2 * first.peak_bytes
+
+
+def test_a_process_that_is_no_worker_is_not_measured(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> bool:
+        raise AssertionError("the peak of this process is not ours to forget")
+
+    monkeypatch.setattr("medtransfer.execution.memory_watch.forget_peak", refuse)
+    held = replace(job(MemoryError()), protocol=Holding((1, 1, 1)))
+    assert [result.peak_bytes for result in run_trials(held)] == [None] * 3
+
+
+def test_where_the_system_measures_no_memory_trials_run_all_the_same(
+    job: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(memory, "_RESET", tmp_path / "absent" / "reset")
+    held = replace(job(MemoryError(), workers=1), protocol=Holding((1, 1, 1)))
+    assert [result.peak_bytes for result in run_trials(held)] == [None] * 3

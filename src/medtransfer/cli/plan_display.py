@@ -113,7 +113,7 @@ def _fractions(fractions: Mapping[float, int]) -> str:
 def _cells(row: PlanRow) -> tuple[str, ...]:
     known = ("?", "?", "?")
     if row.cost is not None:
-        memory = gigabytes(row.cost.memory_bytes) if row.cost.memory_bytes else ""
+        memory = "not measured" if row.cost.memory_bytes is None else gigabytes(row.cost.memory_bytes)
         known = (duration(row.cost.cpu_s), duration(row.cost.most_s), memory)
     if row.basis == "done":
         known = ("", "", "")
@@ -135,6 +135,9 @@ def _sentences(plan: Plan) -> Iterator[str]:
             f"A worker takes about {gigabytes(plan.worker_bytes)} of memory, {workers} about "
             f"{gigabytes(workers * plan.worker_bytes)}; there are {gigabytes(plan.machine_bytes)}."
         )
+    if plan.unmeasured:
+        more = "; they may take more" * bool(plan.worker_bytes)
+        yield f"Memory was not measured for {plan.unmeasured} of the trials to run{more}."
 
 
 def _differences(plan: Plan) -> Iterator[str]:

@@ -97,7 +97,7 @@ class Linear(BaseModel):
     mask_loss: MaskLoss | None = Field(default=None, description="Segmentation: bce+dice, bce or dice.")
     precision: Precision | None = Field(
         default=None,
-        description="Segmentation: number format of the decoder's training steps; scores are always computed in fp32.",
+        description="Segmentation: number format of training steps; scores are always computed in fp32.",
     )
     decoder: Decoder = Field(
         default="unet", description="Segmentation: unet or upernet over the encoder's feature maps."

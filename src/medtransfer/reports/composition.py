@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from medtransfer.reports.disclosure import hide_places
 from medtransfer.reports.document import Document, Facts, Listing, Notice, Paragraph, Part, Section, Terms
+from medtransfer.reports.figures.chart import Chart
 from medtransfer.reports.figures.label_efficiency import label_efficiency_charts
 from medtransfer.reports.figures.runs import runs_chart
 from medtransfer.reports.figures.training_curves import training_curves_charts
@@ -151,9 +152,13 @@ def _figures(reading: StudyReading) -> Section:
 
 
 def _curves(reading: StudyReading) -> Section:
-    charts = training_curves_charts(reading)
-    sections = tuple(Section(f"{chart.id}-section", chart.title, (chart,), folded=True) for chart in charts)
-    return Section("curves", "Training curves", (), sections)
+    """Return the training curves of the whole study, which are too many to have them all at once."""
+    return Section("curves", "Training curves", (), training_curves_charts(reading).each(curves_section))
+
+
+def curves_section(chart: Chart) -> Section:
+    """Return the folded section of a chart of training curves."""
+    return Section(f"{chart.id}-section", chart.title, (chart,), folded=True)
 
 
 def _details(reading: StudyReading) -> Section:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -145,8 +145,8 @@ class Section:
     """Heading."""
     parts: tuple[Part, ...] = ()
     """Content."""
-    sections: tuple[Section, ...] = ()
-    """Subsections."""
+    sections: Sequence[Section] = ()
+    """Subsections; large ones are made when they are asked for."""
     folded: bool = False
     """Whether it is closed until a reader opens it."""
 

@@ -18,7 +18,7 @@ Over = Literal["training runs", "test patients"]
 """What an interval is over: retrained models on the same cases, or other patients for one result."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Slot:
     """Which number of a cell."""
 
@@ -35,7 +35,7 @@ class Slot:
         return self.split if self.checkpoint == "best" else f"{self.split}/{self.checkpoint}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """A metric of one cell; nulls stay nulls, so nothing can be read as zero."""
 

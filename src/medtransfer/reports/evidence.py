@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from medtransfer.core.fingerprints import hash_json
 from medtransfer.reports.disclosure import without_places
+from medtransfer.reports.kept_records import RecordKeeper, settings_digest
 from medtransfer.reports.label_orders import with_orders_apart
 from medtransfer.store.records import Record, State
 
@@ -41,7 +43,7 @@ def read_evidence(store: Store, study: str | None) -> Evidence:
     Raises:
         UsageError: If the store has no such study.
     """
-    found = store.records(study)
+    found = store.records(study, keep=RecordKeeper().keep)
     records = latest_of_each(with_orders_apart(found))
     return Evidence(
         study=study or "all studies",
@@ -58,7 +60,7 @@ def latest_of_each(records: Iterable[Record]) -> list[Record]:
     A store keeps the results of earlier revisions of a recipe under other fingerprints. Of those
     that describe the same run, finished ones win, then the one that finished last.
     """
-    kept: dict[str, Record] = {}
+    kept: dict[tuple[Any, ...], Record] = {}
     for record in records:
         key = run_key(record)
         if key not in kept or _rank(record) > _rank(kept[key]):
@@ -66,28 +68,28 @@ def latest_of_each(records: Iterable[Record]) -> list[Record]:
     return list(kept.values())
 
 
-def run_key(record: Record) -> str:
+def run_key(record: Record) -> tuple[Any, ...]:
     """Return what identifies a run for a reader: everything but revisions of the recipe."""
     d = record.description
-    return hash_json(
-        [task_key(record), model_key(record), d.protocol, dict(d.settings), d.label_fraction, d.repetition]
-    )
+    settings = settings_hash(record)
+    return (task_key(record), model_key(record), d.protocol, settings, d.label_fraction, d.repetition)
 
 
 def task_key(record: Record) -> str:
     """Return what identifies a task: its name, its data and what is measured; never mixed in one row."""
     d = record.description
-    return hash_json([d.task, fact(record, "data_hash"), fact(record, "metrics")])
+    metrics = d.facts.get("metrics")
+    return _digest(d.task, d.facts.get("data_hash"), metrics if metrics is None else tuple(metrics))
 
 
 def model_key(record: Record) -> str:
     """Return what identifies a source model: its name and its weights."""
-    return hash_json([record.description.model, fact(record, "weights_hash")])
+    return _digest(record.description.model, record.description.facts.get("weights_hash"))
 
 
 def settings_hash(record: Record) -> str:
     """Return the digest of a protocol's resolved settings."""
-    return hash_json(dict(record.description.settings))
+    return settings_digest(record.description.settings)
 
 
 def fact(record: Record, name: str, default: Any = None) -> Any:
@@ -97,3 +99,8 @@ def fact(record: Record, name: str, default: Any = None) -> Any:
 
 def _rank(record: Record) -> tuple[int, str, str]:
     return (_STANDING[record.state], record.finished_at or "", record.description.fingerprint)
+
+
+@lru_cache(maxsize=10_000)  # a study asks for its tasks and models once per trial and table
+def _digest(name: str, *facts: Any) -> str:
+    return hash_json([name, *(without_places(fact) for fact in facts)])

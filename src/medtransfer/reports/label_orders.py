@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from medtransfer.core.fingerprints import hash_json
+from medtransfer.reports.kept_records import settings_digest
 from medtransfer.store.records import Record
 
 USUAL_ORDER = "patients"
@@ -31,7 +31,7 @@ def with_orders_apart(records: Iterable[Record]) -> list[Record]:
     several; their trials then count as trials of different settings. Trials with all labels stay as they are.
     """
     found = list(records)
-    orders: dict[str, set[str]] = {}
+    orders: dict[tuple[str, str], set[str]] = {}
     for record in found:
         order = label_order(record)
         if order is not None:
@@ -39,7 +39,7 @@ def with_orders_apart(records: Iterable[Record]) -> list[Record]:
     return [_marked(record, orders) for record in found]
 
 
-def _marked(record: Record, orders: Mapping[str, set[str]]) -> Record:
+def _marked(record: Record, orders: Mapping[tuple[str, str], set[str]]) -> Record:
     order = label_order(record)
     if order in (None, USUAL_ORDER) or len(orders[_settings_key(record)]) == 1:
         return record
@@ -47,6 +47,5 @@ def _marked(record: Record, orders: Mapping[str, set[str]]) -> Record:
     return replace(record, description=replace(record.description, settings=told))
 
 
-def _settings_key(record: Record) -> str:
-    d = record.description
-    return hash_json([d.protocol, dict(d.settings)])
+def _settings_key(record: Record) -> tuple[str, str]:
+    return record.description.protocol, settings_digest(record.description.settings)

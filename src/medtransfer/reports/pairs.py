@@ -31,6 +31,8 @@ class RowPairs:
     """p-values of equivalence, Holm over all pairs."""
     margin: float
     """Margin of equivalence in metric units."""
+    rank_sets: Mapping[str, tuple[int, int]]
+    """Best and worst rank that the comparisons leave to each model; see :func:`rank_sets`."""
     delong: Mapping[Pair, AucDifference] | None = None
     """A second test of the same differences, not corrected; None where it does not apply."""
 
@@ -39,20 +41,21 @@ class RowPairs:
         p = self.adjusted.get((min(first, second), max(first, second)))
         return p is not None and p < self.pairwise.alpha
 
-    def rank_set(self, name: str) -> tuple[int, int]:
-        """Return the best and the worst rank that the comparisons leave to a model.
 
-        At least as many models stand before it as were shown to be better, and as many behind it as
-        were shown to be worse; models without a value have no rank. All tests hold at once at the
-        error rate of the family, and so do the ranks of all models.
+def rank_sets(pairwise: Pairwise) -> dict[str, tuple[int, int]]:
+    """Return the best and the worst rank that the comparisons leave to each model of the family.
 
-        Raises:
-            ShapeError: If the model is not in the family.
-        """
-        others = [other for other in self.pairwise.models if other != name]
-        compared = [found for other in others if (found := self.pairwise.between(name, other))]
-        leaders = [found.leader for found in compared if found.significant(self.pairwise.alpha)]
-        return 1 + leaders.count("b"), len(compared) + 1 - leaders.count("a")
+    At least as many models stand before it as were shown to be better, and as many behind it as
+    were shown to be worse; models without a value have no rank. All tests hold at once at the
+    error rate of the family, and so do the ranks of all models.
+    """
+    sets = {}
+    for name in pairwise.models:
+        others = (other for other in pairwise.models if other != name)
+        compared = [found for other in others if (found := pairwise.comparisons.get((name, other)))]
+        leaders = [found.leader for found in compared if found.significant(pairwise.alpha)]
+        sets[name] = 1 + leaders.count("b"), len(compared) + 1 - leaders.count("a")
+    return sets
 
 
 def pairs_over_runs(task: ReportTask, scores: Mapping[str, Sequence[float]]) -> RowPairs:
@@ -109,7 +112,9 @@ def _with_equivalence(
     compared = [pair for pair in combinations(pairwise.models, 2) if pair in pairwise.comparisons]
     found = {pair: equivalence(*pair) for pair in compared}
     adjusted = holm([tested.p for tested in found.values()]).values
-    return RowPairs(pairwise, found, dict(zip(found, adjusted, strict=True)), margin, delong)
+    return RowPairs(
+        pairwise, found, dict(zip(found, adjusted, strict=True)), margin, rank_sets(pairwise), delong
+    )
 
 
 def _delong(pairwise: Pairwise, binary: BinaryScores | None) -> Mapping[Pair, AucDifference] | None:

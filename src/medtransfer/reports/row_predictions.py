@@ -17,7 +17,8 @@ from medtransfer.metrics.predictions import ClassificationPredictions, FloatArra
 from medtransfer.reports.case_errors import CaseErrors, ModelErrors, case_errors
 from medtransfer.reports.cells import Cell
 from medtransfer.reports.estimates import Slot, read_runs
-from medtransfer.reports.patient_draws import TaskPatients, number_of_draws, read_predictions
+from medtransfer.reports.patient_draws import TaskPatients, number_of_draws
+from medtransfer.reports.prediction_reader import PredictionReader
 from medtransfer.reports.reliability import CellReliability, cell_reliability
 from medtransfer.reports.subjects import ReportTask
 from medtransfer.stats.crossed_intervals import CrossedInterval, CrossedRuns, crossed_interval
@@ -104,6 +105,7 @@ class _RowReader:
 
     def __init__(self, task: ReportTask, read: ReadPredictions, depth: Depth) -> None:
         self.task, self.read, self.depth = task, read, depth
+        self.reader = PredictionReader(task)
         self.patients: TaskPatients | None = None
         self.truth: npt.NDArray[Any] | None = None
         self.draws: dict[tuple[str, str], FloatArray] = {}
@@ -156,7 +158,7 @@ class _RowReader:
         return runs
 
     def _predictions(self, record: Record) -> Predictions:
-        predictions = read_predictions(self.task, self.read(record))
+        predictions = self.reader.read(self.read(record))
         if self.patients is None:
             self.patients = TaskPatients.of(self.task, predictions)
             if isinstance(predictions, ClassificationPredictions):

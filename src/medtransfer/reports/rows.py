@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from medtransfer.metrics.declared_metrics import Metric
 from medtransfer.reports.cells import Cell, Row
@@ -29,6 +30,7 @@ from medtransfer.reports.row_predictions import (
 from medtransfer.reports.subjects import ReportTask
 from medtransfer.stats.patients import Interval, bootstrap_interval
 from medtransfer.stats.ties import TieGroup, tie_group, tie_group_by_cases
+from medtransfer.store.records import Record
 
 
 @dataclass(frozen=True)
@@ -88,22 +90,36 @@ def read_row(
 
 
 def _estimates(task: ReportTask, cell: Cell, found: RowPredictions) -> dict[Slot, Estimate]:
-    places = dict.fromkeys(
-        place for record in cell.finished if record.outcome for place in record.outcome.metrics
-    )
-    slots = [_slot(metric, place) for metric in task.metrics for place in places]
-    return {slot: _estimate(task, cell, slot, found) for slot in slots if cell.applicable}
+    if not cell.applicable:
+        return {}
+    finished = [_unfolded(record) for record in cell.finished]
+    places = dict.fromkeys(place for record in finished if record.outcome for place in record.outcome.metrics)
+    slots = {_slot(metric.name, place): metric for metric in task.metrics for place in places}
+    return {slot: _estimate(task, cell, finished, slot, metric, found) for slot, metric in slots.items()}
 
 
-def _slot(metric: Metric, place: str) -> Slot:
+def _unfolded(record: Record) -> Record:
+    """Return a record whose metrics are asked for many times."""
+    assert record.outcome is not None
+    return replace(record, outcome=replace(record.outcome, metrics=dict(record.outcome.metrics)))
+
+
+@lru_cache(maxsize=1000)
+def _slot(metric: str, place: str) -> Slot:
     split, _, checkpoint = place.partition("/")
-    return Slot(metric.name, checkpoint or "best", split)
+    return Slot(metric, checkpoint or "best", split)
 
 
-def _estimate(task: ReportTask, cell: Cell, slot: Slot, found: RowPredictions) -> Estimate:
-    metric = next(metric for metric in task.metrics if metric.name == slot.metric)
-    runs, undefined = read_runs(cell.finished, slot)
-    remarks = metric_remarks(cell.finished, slot)
+def _estimate(
+    task: ReportTask,
+    cell: Cell,
+    finished: Sequence[Record],
+    slot: Slot,
+    metric: Metric,
+    found: RowPredictions,
+) -> Estimate:
+    runs, undefined = read_runs(finished, slot)
+    remarks = metric_remarks(finished, slot)
     if cell.deterministic:
         return estimate_over_patients(runs, undefined, _interval(cell, slot, runs, found), remarks)
     estimate = estimate_over_runs(runs, undefined, metric, remarks)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medtransfer.reports.cells import Cell, Row, gather_cells
 from medtransfer.reports.depth import choose_depth
 from medtransfer.reports.evidence import Evidence
+from medtransfer.reports.kept_pairs import PairsKeeper
 from medtransfer.reports.rows import RowReading, read_row
 from medtransfer.reports.subjects import Block, ReportModel, ReportTask, read_blocks, read_models, read_tasks
 from medtransfer.store.records import Record, State
@@ -108,10 +109,11 @@ def read_study(evidence: Evidence) -> StudyReading:
         by_row.setdefault(place.row, {})[place.model] = cell
     labels = {key: model.label for key, model in models.items()}
     depth = choose_depth(by_row, tasks)
-    rows = {
-        row: read_row(row, tasks[row.task], cells, labels, evidence.predictions, depth[row])
-        for row, cells in by_row.items()
-    }
+    keeper = PairsKeeper()
+    rows = {}
+    for row, cells in by_row.items():
+        read = read_row(row, tasks[row.task], cells, labels, evidence.predictions, depth[row])
+        rows[row] = replace(read, pairs=keeper.keep(read.pairs))
     return StudyReading(evidence, tasks, models, tuple(_panels(blocks, tasks, rows)))
 
 

@@ -1,23 +1,23 @@
-"""Writing the report of a study: read once, composed once, then a site and one file per other format."""
+"""Writing the report of a study: read once, then one page and one file after another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medtransfer.core.atomic import write_atomically
+from medtransfer.core.atomic import atomic_writer
 from medtransfer.core.errors import UsageError
 from medtransfer.reports.composition import compose_report
 from medtransfer.reports.document import Document
 from medtransfer.reports.evidence import Evidence, read_evidence
 from medtransfer.reports.figures.kept_pictures import picture
 from medtransfer.reports.published.stored import stored_results
-from medtransfer.reports.renderers.csv_files import render_results_csv, render_runs_csv
-from medtransfer.reports.renderers.json_file import render_json
+from medtransfer.reports.rendered_files import RenderedFiles
+from medtransfer.reports.renderers.csv_files import results_csv_lines, runs_csv_lines
+from medtransfer.reports.renderers.json_file import json_parts
 from medtransfer.reports.renderers.markdown import render_markdown
-from medtransfer.reports.renderers.site import GENERATOR, render_site
+from medtransfer.reports.renderers.site import GENERATOR, site_files
 from medtransfer.reports.site.addresses import OVERVIEW, STUDY
 from medtransfer.reports.site.compose_site import compose_site
 from medtransfer.reports.site.extras import NO_EXTRAS, Extras
@@ -108,31 +108,31 @@ def write_report_of(
         raise UsageError(f"report folder: expected a folder at {out}, got a file. Choose another place.")
     refuse_foreign_pages(out, [OVERVIEW, STUDY], GENERATOR)
     reading = read_study(evidence)
-    document = compose_report(reading, command)
-    pictures = _draw(document, out)
+    files = RenderedFiles()
+    pictures = _add_document(files, compose_report(reading, command), out)
+    files.add_text("results.csv", results_csv_lines(reading))
+    files.add_text("runs.csv", runs_csv_lines(reading))
+    files.add_text("report.json", json_parts(reading, command))
     places = {Path(address).stem: address for address in pictures}
-    site = render_site(compose_site(reading, command, extras), places)
-    _write(
-        out,
-        {
-            **pictures,
-            "results.csv": render_results_csv(reading),
-            "runs.csv": render_runs_csv(reading),
-            "report.json": render_json(reading, command),
-            "report.md": render_markdown(document, FIGURES),
-            **site,
-        },
-    )
-    return _files(out, reading, list(pictures), list(site))
+    site = []
+    for address, text in site_files(compose_site(reading, command, extras), places):
+        files.add_text(address, [text])
+        site.append(address)
+    _write(out, files)
+    return _files(out, reading, pictures, site)
 
 
-def _draw(document: Document, out: Path) -> dict[str, bytes]:
-    """Return the pictures of a document's charts by their address."""
-    addresses = {f"{FIGURES}/{chart.id}.png": chart for chart in document.charts()}
-    return {address: picture(chart, out / address) for address, chart in addresses.items()}
+def _add_document(files: RenderedFiles, document: Document, out: Path) -> list[str]:
+    """Add a document as Markdown with its pictures, and return their addresses."""
+    addresses = []
+    for chart in document.charts():
+        addresses.append(f"{FIGURES}/{chart.id}.png")
+        files.add_picture(addresses[-1], picture(chart, out / addresses[-1]))
+    files.add_text("report.md", [render_markdown(document, FIGURES)])
+    return addresses
 
 
-def _write(out: Path, contents: Mapping[str, str | bytes]) -> None:
+def _write(out: Path, contents: RenderedFiles) -> None:
     """Write all files, then remove what an earlier report left.
 
     The list of files is written before them with those of both reports, so that a report that is
@@ -140,8 +140,9 @@ def _write(out: Path, contents: Mapping[str, str | bytes]) -> None:
     """
     before, now = read_manifest(out), listed_files(contents)
     write_manifest(out, before | now)
-    for address, content in contents.items():
-        write_atomically(out / address, content)
+    for address in contents:
+        with atomic_writer(out / address) as stream:
+            stream.writelines(contents.parts(address))
     remove_leftovers(out, before, now)
     write_manifest(out, now)
 

@@ -13,7 +13,7 @@ Sidedness = Literal["two-sided", "greater", "less"]
 Flag = Literal["undetermined", "zero_variance", "constant_arm", "too_many_undefined_draws"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """First model (A) against second (B); everything a reader needs to judge the p-value."""
 

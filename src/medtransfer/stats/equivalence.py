@@ -17,7 +17,7 @@ from medtransfer.stats.summaries import sample_std, summarise_runs
 from medtransfer.stats.t_distribution import t_above, t_below, t_quantile
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Equivalence:
     """Two one-sided tests of a difference A - B against a margin."""
 

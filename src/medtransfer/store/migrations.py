@@ -7,17 +7,24 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, update
 
-from medtransfer.store.schema import SCHEMA_VERSION, imported, metadata, schema_version, trial_costs
+from medtransfer.store.schema import (
+    SCHEMA_VERSION,
+    imported,
+    metadata,
+    schema_version,
+    trial_costs,
+    trial_memory,
+)
 from medtransfer.store.trial_costs import add_missing_costs
 
 OLDEST_VERSION: Final = 1
 """The earliest schema that can be upgraded."""
 
-_NEW_TABLES: Final[dict[int, tuple[Table, ...]]] = {2: (imported,), 3: (trial_costs,)}
+_NEW_TABLES: Final[dict[int, tuple[Table, ...]]] = {2: (imported,), 3: (trial_costs,), 4: (trial_memory,)}
 """Tables that a version adds to the one before it; no version has changed an earlier table yet."""
 
 _FILLS: Final[dict[int, Callable[[Connection], None]]] = {3: add_missing_costs}
-"""What fills the new tables of a version from the earlier ones."""
+"""What fills the new tables of a version from the earlier ones; what nobody measured stays out of them."""
 
 
 def upgrade(connection: Connection, version: int) -> None:

@@ -82,23 +82,38 @@ class PredictionFolder:
         Raises:
             StoreError: If the file is missing or its content is not what was written.
         """
-        import pandas as pd
+        import pyarrow as pa
+        from pyarrow import parquet
 
-        fault = self.fault(name, sha256)
+        path = self.root / name
+        fault = self._misplaced(name)
+        if fault is None:
+            with file_errors(path):
+                content = path.read_bytes()
+            fault = _other_content(hashlib.sha256(content).hexdigest(), sha256)
         if fault is not None:
-            raise StoreError(
-                f"{self.root / name}: expected the predictions as they were written, got {fault}."
-            )
-        with file_errors(self.root / name):
-            return pd.read_parquet(self.root / name, engine="pyarrow")
+            raise StoreError(f"{path}: expected the predictions as they were written, got {fault}.")
+        # what pandas.read_parquet returns, without what it does for data sets of many files
+        frame: pd.DataFrame = (
+            parquet.ParquetFile(pa.BufferReader(content)).read(use_threads=False).to_pandas()
+        )
+        return frame
 
     def fault(self, name: str, sha256: str) -> str | None:
         """Return what is wrong with a file in words, or None when it is as written."""
+        fault = self._misplaced(name)
+        if fault is not None:
+            return fault
+        with file_errors(self.root / name):
+            found = hash_file(self.root / name)
+        return _other_content(found, sha256)
+
+    def _misplaced(self, name: str) -> str | None:
         path = self.root / name
         if not path.resolve().is_relative_to(self.root.resolve()):
             return "a name outside the artifact folder"
-        if not path.is_file():
-            return "no file"
-        with file_errors(path):
-            found = hash_file(path)
-        return None if found == sha256 else f"other content (SHA-256 {found[:12]}…)"
+        return None if path.is_file() else "no file"
+
+
+def _other_content(found: str, sha256: str) -> str | None:
+    return None if found == sha256 else f"other content (SHA-256 {found[:12]}…)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import ColumnElement, Connection, Join, Select, case, func, select
 
@@ -11,6 +11,7 @@ from medtransfer.store.records import Counts, Record, State
 from medtransfer.store.rows import read_record
 from medtransfer.store.schema import studies, study_trials, trials
 
+_ROWS_AT_ONCE = 200
 _OPEN = tuple(state.value for state in State if state is not State.DONE)
 
 
@@ -49,8 +50,8 @@ def read_states(connection: Connection, fingerprints: Iterable[str], now: float)
 
 def read_records(
     connection: Connection, study: str | None, states: Iterable[State] | None, now: float
-) -> list[Record]:
-    """Return records in the order of a study, or of all trials by name."""
+) -> Iterator[Record]:
+    """Yield records in the order of a study, or of all trials by name, a few in memory at a time."""
     state = current_state(now)
     query = select(trials, state.label("current_state"))
     if study is None:
@@ -73,7 +74,8 @@ def read_records(
         query = query.where(state.in_([each.value for each in wanted]))
         if study is None:  # by the index; within a study its own list is the shorter way
             query = query.where(trials.c.state.in_(_stored_states(wanted)))
-    return [read_record(row, State(row.current_state)) for row in connection.execute(query)]
+    rows = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+    yield from (read_record(row, State(row.current_state)) for row in rows)
 
 
 def read_owners(connection: Connection) -> list[str]:

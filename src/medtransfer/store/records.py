@@ -21,7 +21,7 @@ class State(StrEnum):
     """Ended with a reason; run again only on request or by policy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrialDescription:
     """All that determines a trial's result, resolved, plus names for people."""
 
@@ -46,7 +46,7 @@ class TrialDescription:
     overlap and its reason, accepted problems, data and weights hashes, caution, phantom flag, ..."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a finished trial stores."""
 
@@ -69,7 +69,7 @@ class Outcome:
     """Versions, hardware, code revision, command."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One row of the store, as read back."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     Double,
@@ -15,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every change of the tables below; a store with a higher number is refused, one with a
 lower number is upgraded by :mod:`.migrations`."""
 
@@ -87,6 +88,18 @@ trial_costs = Table(
     Index("trial_costs_by_key", "cost_key", "label_fraction", "cpu_s"),
 )
 """What finished trials cost, kept apart from them: these rows are short, and stay when a trial runs again."""
+
+trial_memory = Table(
+    "trial_memory",
+    metadata,
+    Column("fingerprint", Text, ForeignKey(trials.c.fingerprint), primary_key=True),
+    Column("cost_key", Text, nullable=False, comment="hash of task, model, protocol and settings"),
+    Column("label_fraction", Double, nullable=False),
+    Column("peak_bytes", BigInteger, nullable=False, comment="of the last time it was measured"),
+    CheckConstraint("peak_bytes > 0", name="peak_above_0"),
+    Index("trial_memory_by_key", "cost_key", "label_fraction", "peak_bytes"),
+)
+"""Most memory that a worker held while it ran a trial; only trials whose memory could be measured have a row."""
 
 imported = Table(
     "imported",

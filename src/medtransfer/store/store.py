@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -174,8 +174,17 @@ class Store:
                 tuple(lost),
             )
 
-    def finish(self, claim: Claim, outcome: Outcome, predictions: pd.DataFrame) -> None:
+    def finish(
+        self, claim: Claim, outcome: Outcome, predictions: pd.DataFrame, *, peak_bytes: int | None = None
+    ) -> None:
         """Store the result of a claimed trial: first the file, then row and state in one transaction.
+
+        Args:
+            claim: The claim under which it ran.
+            outcome: What the record keeps.
+            predictions: Predictions per case.
+            peak_bytes: Most memory the worker held meanwhile, above 0; kept beside the record for plans. None
+                where it was not measured.
 
         Raises:
             LeaseLostError: If the trial has passed to another runner; its row stays as it is.
@@ -193,7 +202,7 @@ class Store:
         values = {"outcome": text, "predictions_file": file.name, "predictions_sha256": file.sha256}
         with self._database.writing() as connection:
             self._conclude(connection, claim, State.DONE, values)
-            write_cost(connection, claim.fingerprint, outcome.cpu_s)
+            write_cost(connection, claim.fingerprint, outcome.cpu_s, peak_bytes)
 
     def fail(self, claim: Claim, reason: str, message: str, traceback: str = "") -> None:
         """Store that a claimed trial has ended without a result.
@@ -281,16 +290,25 @@ class Store:
         with self._database.reading() as connection:
             return readings.read_states(connection, fingerprints, self._database.now(connection))
 
-    def records(self, study: str | None = None, states: Iterable[State] | None = None) -> list[Record]:
+    def records(
+        self,
+        study: str | None = None,
+        states: Iterable[State] | None = None,
+        *,
+        keep: Callable[[Record], Record] | None = None,
+    ) -> list[Record]:
         """Return the records of one moment, in the study's order.
 
         Args:
             study: Name of a study; None for all trials, by task, model, protocol, fraction, repetition.
             states: Only trials in these states; one whose lease has expired is pending.
+            keep: What to keep of each record, called as it is read, so that the whole of all records is
+                never in memory; None keeps them as they are.
         """
         with self._database.reading() as connection:
             self._require_study(connection, study)
-            return readings.read_records(connection, study, states, self._database.now(connection))
+            found = readings.read_records(connection, study, states, self._database.now(connection))
+            return list(found if keep is None else map(keep, found))
 
     def costs(self, descriptions: Iterable[TrialDescription]) -> dict[tuple[str, float], MeasuredCost]:
         """Return what finished trials like these cost, whatever study they are of.

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Executable, Table, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from medtransfer.core.fingerprints import hash_json
 from medtransfer.store.leases import chunks
 from medtransfer.store.records import State, TrialDescription
 from medtransfer.store.rows import to_json
-from medtransfer.store.schema import trial_costs, trials
+from medtransfer.store.schema import trial_costs, trial_memory, trials
 
 _ROWS_AT_ONCE: Final = 1000
 
@@ -27,6 +28,8 @@ class MeasuredCost:
     """How many were measured, at least 1."""
     cpu_s: float
     """Their mean in CPU seconds."""
+    peak_bytes: int | None = None
+    """Most memory that a worker held during any of them; None where it was measured for none."""
 
 
 def cost_key(description: TrialDescription) -> str:
@@ -34,29 +37,37 @@ def cost_key(description: TrialDescription) -> str:
     return _key(description.task, description.model, description.protocol, description.settings)
 
 
-def write_cost(connection: Connection, fingerprint: str, cpu_s: float) -> None:
-    """Keep what a trial that is there has just cost, in place of what it cost before."""
+def write_cost(connection: Connection, fingerprint: str, cpu_s: float, peak_bytes: int | None) -> None:
+    """Keep what a trial that is there has just cost, in place of what it cost before.
+
+    Args:
+        connection: A connection in a writing transaction.
+        fingerprint: Which trial.
+        cpu_s: CPU seconds it took.
+        peak_bytes: Most memory its worker held; None where that was not measured, and what an earlier
+            measurement found stays.
+    """
     columns = (trials.c.fingerprint, trials.c.label_fraction, trials.c.description)
     row = connection.execute(select(*columns).where(trials.c.fingerprint == fingerprint)).one()
-    values = _cost_row(row.fingerprint, row.label_fraction, json.loads(row.description), cpu_s)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(trial_costs)
-    changed = {name: statement.excluded[name] for name in ("cost_key", "label_fraction", "cpu_s")}
-    connection.execute(statement.on_conflict_do_update(index_elements=["fingerprint"], set_=changed), values)
+    kind = _kind_row(row.fingerprint, row.label_fraction, json.loads(row.description))
+    _upsert(connection, trial_costs, {**kind, "cpu_s": cpu_s})
+    if peak_bytes is not None:
+        _upsert(connection, trial_memory, {**kind, "peak_bytes": peak_bytes})
 
 
 def read_costs(connection: Connection, keys: Iterable[str]) -> dict[tuple[str, float], MeasuredCost]:
-    """Return what trials cost by key and label fraction, where any was measured; from one index."""
+    """Return what trials cost by key and label fraction, where any was measured; from one index per table."""
     found: dict[tuple[str, float], MeasuredCost] = {}
-    costs = trial_costs.c
     for chunk in chunks(sorted(set(keys))):
+        peaks = _read_peaks(connection, chunk)
+        costs = trial_costs.c
         query = (
             select(costs.cost_key, costs.label_fraction, func.count().label("trials"), func.avg(costs.cpu_s))
             .where(costs.cost_key.in_(chunk))
             .group_by(costs.cost_key, costs.label_fraction)
         )
         for key, fraction, number, mean in connection.execute(query):
-            found[key, fraction] = MeasuredCost(number, float(mean))
+            found[key, fraction] = MeasuredCost(number, float(mean), peaks.get((key, fraction)))
     return found
 
 
@@ -68,18 +79,42 @@ def add_missing_costs(connection: Connection) -> None:
     while rows := connection.execute(query.where(trials.c.fingerprint > last).limit(_ROWS_AT_ONCE)).all():
         last = rows[-1].fingerprint
         costs = [
-            _cost_row(row.fingerprint, row.label_fraction, json.loads(row.description), _cpu_seconds(row))
+            {
+                **_kind_row(row.fingerprint, row.label_fraction, json.loads(row.description)),
+                "cpu_s": _cpu_seconds(row),
+            }
             for row in rows
         ]
         connection.execute(insert(trial_costs), costs)
 
 
-def _cost_row(
-    fingerprint: str, fraction: float, description: Mapping[str, Any], cpu_s: float
-) -> dict[str, Any]:
+def _read_peaks(connection: Connection, keys: Sequence[str]) -> dict[tuple[str, float], int]:
+    memory = trial_memory.c
+    query = (
+        select(memory.cost_key, memory.label_fraction, func.max(memory.peak_bytes))
+        .where(memory.cost_key.in_(keys))
+        .group_by(memory.cost_key, memory.label_fraction)
+    )
+    return {(key, fraction): int(most) for key, fraction, most in connection.execute(query)}
+
+
+def _upsert(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    names = tuple(name for name in values if name != "fingerprint")
+    connection.execute(_upsert_statement(connection.dialect.name, table, names), values)
+
+
+@cache  # building one takes as long as writing the row
+def _upsert_statement(dialect: str, table: Table, changed: tuple[str, ...]) -> Executable:
+    statement: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    new = {name: statement.excluded[name] for name in changed}
+    whole: Executable = statement.on_conflict_do_update(index_elements=["fingerprint"], set_=new)
+    return whole
+
+
+def _kind_row(fingerprint: str, fraction: float, description: Mapping[str, Any]) -> dict[str, Any]:
     names = ("task", "model", "protocol", "settings")
     key = _key(*(description[name] for name in names))
-    return {"fingerprint": fingerprint, "cost_key": key, "label_fraction": fraction, "cpu_s": cpu_s}
+    return {"fingerprint": fingerprint, "cost_key": key, "label_fraction": fraction}
 
 
 def _cpu_seconds(row: Any) -> float:

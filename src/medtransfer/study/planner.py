@@ -91,8 +91,14 @@ class Plan:
 
     @property
     def worker_bytes(self) -> int:
-        """Most memory one worker is expected to take; 0 where nothing was probed."""
-        return max((cost.memory_bytes for cost in self._costs), default=0)
+        """Most memory one worker is expected to take, by the rows of which it is known; 0 where it is of none."""
+        return max((cost.memory_bytes or 0 for cost in self._costs), default=0)
+
+    @property
+    def unmeasured(self) -> int:
+        """Trials to run whose time is known and whose memory is not."""
+        rows = [row for row in self.rows if row.cost is not None and row.cost.memory_bytes is None]
+        return sum(row.trials - row.done for row in rows)
 
     @property
     def needs_too_much_memory(self) -> bool:
@@ -176,9 +182,16 @@ def _measured_cost(
     key: str, left: Sequence[Trial], measured: Mapping[tuple[str, float], MeasuredCost]
 ) -> RowCost | None:
     """Return what these trials cost by the store; None where like ones of some fraction were never done."""
-    found = [measured.get((key, trial.description.label_fraction)) for trial in left]
-    seconds = [cost.cpu_s for cost in found if cost is not None]
-    if len(seconds) < len(left):
+    looked_up = [measured.get((key, trial.description.label_fraction)) for trial in left]
+    found = [cost for cost in looked_up if cost is not None]
+    if len(found) < len(left):
         return None
+    seconds = [cost.cpu_s for cost in found]
+    peaks = [cost.peak_bytes for cost in found if cost.peak_bytes is not None]
     shares = left[0].protocol.shares_work(left[0].task.task.kind)
-    return RowCost(sum(seconds), sum(seconds), sum(seconds) if shares else max(seconds), 0)
+    return RowCost(
+        cpu_s=sum(seconds),
+        most_s=sum(seconds),
+        longest_s=sum(seconds) if shares else max(seconds),
+        memory_bytes=max(peaks) if len(peaks) == len(found) else None,
+    )

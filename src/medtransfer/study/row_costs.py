@@ -57,8 +57,9 @@ class RowCost:
     """The same if no training stops early."""
     longest_s: float
     """Expected seconds of the longest job, which no other worker can share."""
-    memory_bytes: int
-    """Most memory of a worker; decoded images, which workers share, are not counted."""
+    memory_bytes: int | None
+    """Most memory of a worker; decoded images, which workers share, are not counted. None where like trials were
+    done and their memory was not measured."""
 
 
 def recipe_of(settings: Mapping[str, Any]) -> TrainingRecipe | None:

@@ -173,7 +173,7 @@ class StudyRunner:
     def _finish(self, claim: Claim, result: TrialDone) -> None:
         """Store a result, unless another runner has taken the trial over."""
         try:
-            self._store.finish(claim, result.outcome, result.predictions)
+            self._store.finish(claim, result.outcome, result.predictions, peak_bytes=result.peak_bytes)
         except LeaseLostError:
             return
         except TrialError as error:

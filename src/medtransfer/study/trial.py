@@ -13,11 +13,13 @@ from typing import Any
 import pandas as pd
 
 from medtransfer.core.errors import MedtransferError, StoreError, TrialError
+from medtransfer.core.progress import no_progress
 from medtransfer.core.provenance import code_revision, hardware, package_versions
 from medtransfer.data.case_digests import case_digests
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.label_fractions import LabelOrder, label_subset
 from medtransfer.data.shuffled_subset import divided_patients
+from medtransfer.execution.memory_watch import MemoryWatch
 from medtransfer.metrics.declared_metrics import compute_metrics
 from medtransfer.metrics.predictions import Predictions
 from medtransfer.models.source_model import SourceModel
@@ -68,6 +70,8 @@ class TrialDone:
     """What the store keeps."""
     predictions: pd.DataFrame
     """Per-case predictions of every checkpoint and split."""
+    peak_bytes: int | None = None
+    """Most memory the worker held meanwhile; None where it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
             "data_changed", f"task {task.name!r}: expected unchanged data since the plan, got other files."
         )
     job = replace(job, device=_device_of(job))
+    watch = MemoryWatch(job.folders.cache) if job.workers else None  # else the process is not ours to measure
     bench = Bench(
         task=task.name,
         cases=cases,
@@ -110,11 +115,29 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
         selection_metric=task.primary_metric,
         device=job.device,
         digests=digests,
+        progress=watch or no_progress,
     )
     requests = [_request(job, task.name, cases, trial) for trial in job.trials]
+    results = _run_all(job, task, bench, requests)
+    yield from results if watch is None else _with_memory(results, watch)
+
+
+def _run_all(
+    job: TrialJob, task: TargetTask, bench: Bench, requests: Sequence[TransferRequest]
+) -> Iterator[TrialDone | TrialFailed]:
     start = 0
     while start < len(requests):
         start = yield from _run_until_failure(job, task, bench, requests, start)
+
+
+def _with_memory(
+    results: Iterator[TrialDone | TrialFailed], watch: MemoryWatch
+) -> Iterator[TrialDone | TrialFailed]:
+    """Yield results, each done trial with the most memory this process held while it ran."""
+    watch.begin()
+    for result in results:
+        yield replace(result, peak_bytes=watch.most_bytes()) if isinstance(result, TrialDone) else result
+        watch.begin()
 
 
 def _device_of(job: TrialJob) -> str:

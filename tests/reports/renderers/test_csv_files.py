@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from medtransfer.reports.evidence import Evidence
 from medtransfer.reports.renderers.csv_files import (
     RESULT_COLUMNS,
     guarded,
@@ -14,6 +17,7 @@ from medtransfer.reports.renderers.csv_files import (
     render_runs_csv,
     unguarded,
 )
+from medtransfer.reports.study_reading import read_study
 from medtransfer.stats.summaries import summarise_runs
 
 
@@ -106,3 +110,34 @@ def test_an_interrupted_study_gives_the_same_bytes(disturbed_reading: Any, readi
     """Order, attempts, owners, times and durations of the records leave no trace."""
     assert render_results_csv(disturbed_reading) == render_results_csv(reading)
     assert render_runs_csv(disturbed_reading) == render_runs_csv(reading)
+
+
+def test_rows_stand_in_one_order_even_where_only_metrics_tell_cells_apart(synthetic: ModuleType) -> None:
+    """Two versions of a task that differ in what is measured have cells that share every name."""
+    maker, task = synthetic.StudyMaker(), synthetic.TASKS[0]
+    for repetition in range(2):
+        for model in list(synthetic.MODELS)[:2]:
+            maker.add(task, model, "finetune", repetition=repetition)
+    facts = maker.records[0].description.facts
+    fewer = {**facts, "metrics": [facts["primary_metric"]]}
+    again = [
+        replace(
+            r, description=replace(r.description, facts=fewer, fingerprint=f"f{r.description.fingerprint}")
+        )
+        for r in maker.records
+    ]
+    frames = maker.frames | {
+        r.description.fingerprint: maker.frames[r.description.fingerprint[1:]] for r in again
+    }
+    records = [*maker.records, *again]
+    reading = read_study(Evidence("s", records, lambda r: frames[r.description.fingerprint]))
+    assert len(reading.tasks) == 2
+    names = ("task", "data_hash", "protocol", "settings_hash")
+    more = ("model", "weights_hash", "metric", "checkpoint", "split")
+    rows = read_rows(render_results_csv(reading))
+    assert rows == sorted(rows, key=lambda row: [row[name] for name in (*names, *more)])
+    assert len({tuple(row[name] for name in (*names, *more)) for row in rows}) < len(rows)
+    runs = read_rows(render_runs_csv(reading))
+    assert len(runs) == len(records)
+    order = [(row["model"], row["weights_hash"], int(row["repetition"]), row["fingerprint"]) for row in runs]
+    assert order == sorted(order)

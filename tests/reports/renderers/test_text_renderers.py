@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from medtransfer.reports.composition import compose_report
+from medtransfer.reports.evidence import Evidence
 from medtransfer.reports.renderers.console import console_tables
-from medtransfer.reports.renderers.json_file import render_json
+from medtransfer.reports.renderers.json_file import render_json, report_object
 from medtransfer.reports.renderers.markdown import plain, render_markdown
 
 
@@ -82,3 +84,13 @@ def test_console_tables_turn_when_there_are_many_models(reading: Any) -> None:
     assert str(table.columns[0].header).startswith("Task")
     assert len(table.columns) == len(reading.tasks) + 1
     assert table.row_count == len(reading.models)
+
+
+def test_json_in_parts_is_what_the_library_writes_at_once(reading: Any, hostile_reading: Any) -> None:
+    for each in (reading, hostile_reading):
+        expected = json.dumps(report_object(each, "c"), sort_keys=True, indent=1, allow_nan=False) + "\n"
+        assert render_json(each, "c") == expected
+    nothing = replace(reading, panels=(), evidence=Evidence("none", (), reading.evidence.predictions))
+    text = render_json(nothing)
+    assert json.loads(text)["failures"] == []
+    assert text == json.dumps(report_object(nothing), sort_keys=True, indent=1, allow_nan=False) + "\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from medtransfer.reports.figures.chart import Axis, Chart, ChartPanel, Series
+from medtransfer.reports.on_demand import OnDemand
 from medtransfer.reports.rows import RowReading
 from medtransfer.reports.study_reading import Panel, StudyReading
 from medtransfer.reports.tables.results import panel_id, panel_title
@@ -13,16 +15,17 @@ from medtransfer.store.records import Outcome
 _HEIGHT = 400
 
 
-def training_curves_charts(reading: StudyReading) -> list[Chart]:
-    """Return a chart for every task, protocol and label fraction whose trials have epochs."""
-    charts = [_chart(reading, panel, row) for panel in reading.panels for row in panel.rows]
-    return [chart for chart in charts if chart is not None]
+def training_curves_charts(reading: StudyReading) -> OnDemand[Chart]:
+    """Return a chart for every task, protocol and label fraction whose trials have epochs.
+
+    A chart holds every epoch of every run of its row, so each is made when it is asked for.
+    """
+    rows = [(panel, row) for panel in reading.panels for row in panel.rows if any(_runs(reading, row))]
+    return OnDemand([partial(_chart, reading, panel, row) for panel, row in rows])
 
 
-def _chart(reading: StudyReading, panel: Panel, row: RowReading) -> Chart | None:
+def _chart(reading: StudyReading, panel: Panel, row: RowReading) -> Chart:
     runs = list(_runs(reading, row))
-    if not runs:
-        return None
     task = reading.tasks[row.row.task]
     epochs = Axis("Epoch")
     losses = tuple(s for run in runs for s in (_line(run, "train_loss"), _line(run, "val_loss", dashed=True)))
@@ -62,7 +65,7 @@ def _line(run: Run, name: str, *, dashed: bool = False, in_legend: bool | None =
         name=label,
         x=tuple(float(epoch["epoch"] or 0) for epoch in outcome.curve),
         y=tuple(values),
-        texts=tuple(f"{label}, repetition {repetition}, {name.replace('_', ' ')}" for _ in values),
+        texts=(f"{label}, repetition {repetition}, {name.replace('_', ' ')}",) * len(values),
         colour=number,
         draw="line",
         dashed=dashed,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 from medtransfer.reports.cells import Cell
@@ -37,15 +39,35 @@ def render_results_csv(reading: StudyReading) -> str:
     Numbers are the shortest text that reads back as the same number; nulls are empty. Cells whose
     model was pretrained on the task's images have no numbers. Nothing depends on time or place.
     """
-    rows = [row for _, found, cell in reading.cells() for row in _result_rows(reading, found, cell)]
-    return _text(RESULT_COLUMNS, sorted(rows, key=_order))
+    return "".join(results_csv_lines(reading))
 
 
 def render_runs_csv(reading: StudyReading) -> str:
     """Return one row per trial with every metric as ``<split>.<checkpoint>.<metric>``."""
-    metrics = sorted({name for record in reading.records for name in _metrics(record)})
-    rows = [_run_row(reading, record) for record in reading.records]
-    return _text((*RUN_COLUMNS, *metrics), sorted(rows, key=_order))
+    return "".join(runs_csv_lines(reading))
+
+
+def results_csv_lines(reading: StudyReading) -> Iterator[str]:
+    """Yield the lines of :func:`render_results_csv`; rows are made cell by cell."""
+    cells = [(_cell_order(reading, cell), row, cell) for _, row, cell in reading.cells()]
+    cells.sort(key=itemgetter(0))
+    alike = groupby(cells, key=itemgetter(0))  # cells that only metrics tell apart, which is rare
+    rows = (
+        row
+        for _, group in alike
+        for row in sorted(
+            (line for _, of_row, cell in group for line in _result_rows(reading, of_row, cell)),
+            key=_slot_order,
+        )
+    )
+    return _lines(RESULT_COLUMNS, rows)
+
+
+def runs_csv_lines(reading: StudyReading) -> Iterator[str]:
+    """Yield the lines of :func:`render_runs_csv`; rows are made trial by trial."""
+    metrics = sorted({name for record in reading.records for name in _metric_names(record)})
+    ordered = sorted(reading.records, key=lambda record: _run_order(reading, record))
+    return _lines((*RUN_COLUMNS, *metrics), (_run_row(reading, record) for record in ordered))
 
 
 def read_rows(text: str) -> list[dict[str, str]]:
@@ -153,24 +175,44 @@ def _metrics(record: Record) -> dict[str, float | None]:
     return found
 
 
-def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    names = ("task", "data_hash", "protocol", "settings_hash")
-    more = ("model", "weights_hash", "metric", "checkpoint", "split")
-    return (
-        *(str(row[name]) for name in names),
-        -row["label_fraction"],
-        *(str(row.get(name, "")) for name in more),
-        row.get("repetition", 0),
-        row.get("fingerprint", ""),
-    )
+def _metric_names(record: Record) -> Iterator[str]:
+    for place, values in (record.outcome.metrics if record.outcome else {}).items():
+        split, _, checkpoint = place.partition("/")
+        yield from (f"{split}.{checkpoint or 'best'}.{name}" for name in values)
 
 
-def _text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+def _place_order(task: ReportTask, record: Record) -> tuple[Any, ...]:
+    d = record.description
+    return (task.name, task.data_hash, d.protocol, settings_hash(record), -d.label_fraction)
+
+
+def _cell_order(reading: StudyReading, cell: Cell) -> tuple[Any, ...]:
+    task, model = reading.tasks[cell.place.task], reading.models[cell.place.model]
+    return (*_place_order(task, cell.records[0]), model.label, model.weights_hash)
+
+
+def _slot_order(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (row["metric"], row["checkpoint"], row["split"])
+
+
+def _run_order(reading: StudyReading, record: Record) -> tuple[Any, ...]:
+    task, model = reading.tasks[task_key(record)], reading.models[model_key(record)]
+    d = record.description
+    return (*_place_order(task, record), model.label, model.weights_hash, d.repetition, d.fingerprint)
+
+
+def _lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line of headings and one per row, with their ends."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([guarded(name) for name in columns])
-    writer.writerows([_value(row.get(name)) for name in columns] for row in rows)
-    return buffer.getvalue()
+    lines = chain(
+        [[guarded(name) for name in columns]], ([_value(row.get(n)) for n in columns] for row in rows)
+    )
+    for line in lines:
+        writer.writerow(line)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def _value(value: Any) -> str:

@@ -24,24 +24,43 @@ FORMAT = 1
 
 def render_json(reading: StudyReading, command: str = "") -> str:
     """Return the report as JSON text with sorted keys; no number is NaN or infinite."""
-    return json.dumps(report_object(reading, command), sort_keys=True, indent=1, allow_nan=False) + "\n"
+    return "".join(json_parts(reading, command))
+
+
+def json_parts(reading: StudyReading, command: str = "") -> Iterator[str]:
+    """Yield the text of :func:`render_json`; members of its lists are made one by one."""
+    opening = "{"
+    for name, member in sorted(_members(reading, command).items()):
+        yield f"{opening}\n {json.dumps(name)}: "
+        if isinstance(member, Iterator):
+            yield from _array(member)
+        else:
+            yield _text(member, 1)
+        opening = ","
+    yield "\n}\n"
 
 
 def report_object(reading: StudyReading, command: str = "") -> dict[str, Any]:
     """Return the report as a JSON object."""
+    members = _members(reading, command)
+    return {name: list(value) if isinstance(value, Iterator) else value for name, value in members.items()}
+
+
+def _members(reading: StudyReading, command: str) -> dict[str, Any]:
+    """Return the members of the report's JSON object, those that grow with the study as iterators."""
     return {
         "format": FORMAT,
         "study": reading.study,
         "trials": trial_counts(reading)
         | {"total": len(reading.records), "superseded": reading.evidence.superseded},
-        "tasks": [_task(reading, task) for task in reading.tasks.values()],
-        "models": [
+        "tasks": (_task(reading, task) for task in reading.tasks.values()),
+        "models": (
             {"name": model.label, "key": model.key, **model.facts} for model in reading.models.values()
-        ],
-        "results": [
+        ),
+        "results": (
             _result(reading, panel.block.label, row) for panel in reading.panels for row in panel.rows
-        ],
-        "failures": list(_failures(reading)),
+        ),
+        "failures": _failures(reading),
         "provenance": {
             "command": hide_places(command),
             "differences": list(differences(reading)),
@@ -50,6 +69,20 @@ def report_object(reading: StudyReading, command: str = "") -> dict[str, Any]:
             ],
         },
     }
+
+
+def _array(members: Iterator[Any]) -> Iterator[str]:
+    opening = "["
+    for member in members:
+        yield f"{opening}\n  {_text(member, 2)}"
+        opening = ","
+    yield "[]" if opening == "[" else "\n ]"
+
+
+def _text(value: Any, depth: int) -> str:
+    """Return JSON text with sorted keys as it stands at a depth; texts in it hold no line ends."""
+    text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False)
+    return text.replace("\n", "\n" + " " * depth)
 
 
 def _task(reading: StudyReading, task: ReportTask) -> dict[str, Any]:

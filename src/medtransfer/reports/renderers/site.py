@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from plotly.offline import get_plotlyjs
 
@@ -21,22 +21,28 @@ _POLICY = (
 
 
 def render_site(site: Site, pictures: Mapping[str, str]) -> dict[str, str]:
-    """Return the files of a site by their address from its root; the same site gives the same files.
+    """Return the files of a site by their address from its root; see :func:`site_files`."""
+    return dict(site_files(site, pictures))
 
-    A content security policy lets a page run the scripts that lie beside it and nothing else: none
-    in the page, none from a network. Styles are allowed in place because plotly sets them.
+
+def site_files(site: Site, pictures: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the files of a site, address from its root and text; the same site gives the same files.
+
+    Each page is composed, drawn and let go before the next. A content security policy lets a page run
+    the scripts that lie beside it and nothing else: none in the page, none from a network. Styles are
+    allowed in place because plotly sets them.
 
     Args:
         site: The pages.
         pictures: Addresses of the charts that were drawn as pictures too, by chart id; they are
             shown where scripts do not run.
     """
-    pages = {page.address: _page(site, page, pictures) for page in site.pages}
-    return pages | {
-        "assets/plotly.min.js": get_plotlyjs(),
-        "assets/site.css": asset("report.css") + asset("site.css"),
-        **{f"assets/{name}": asset(name) for name in ("theme.js", "charts.js", "site.js")},
-    }
+    for page in site.pages:
+        yield page.address, _page(site, page, pictures)
+    yield "assets/plotly.min.js", get_plotlyjs()
+    yield "assets/site.css", asset("report.css") + asset("site.css")
+    for name in ("theme.js", "charts.js", "site.js"):
+        yield f"assets/{name}", asset(name)
 
 
 def _page(site: Site, page: SitePage, pictures: Mapping[str, str]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
+from medtransfer.reports.on_demand import OnDemand
 from medtransfer.reports.site.addresses import OVERVIEW, STUDY, addresses_of
 from medtransfer.reports.site.extras import NO_EXTRAS, Extras
 from medtransfer.reports.site.matrix import MATRIX
@@ -15,6 +17,9 @@ from medtransfer.reports.site.panel_columns import results_tables
 from medtransfer.reports.site.study_page import study_page
 from medtransfer.reports.site.task_page import task_page
 from medtransfer.reports.study_reading import StudyReading
+
+MakePage = Callable[[], SitePage]
+"""Composes one page."""
 
 
 def compose_site(reading: StudyReading, command: str = "", extras: Extras = NO_EXTRAS) -> Site:
@@ -27,29 +32,40 @@ def compose_site(reading: StudyReading, command: str = "", extras: Extras = NO_E
     """
     addresses = addresses_of(reading)
     tables = results_tables(reading)
-    tasks = [task_page(reading, task, addresses, tables, extras) for task in reading.tasks.values()]
-    models = [model_page(reading, model, addresses, tables) for model in reading.models.values()]
     first = Link(reading.study, OVERVIEW)
     of_tasks, of_models = (
         Link("Target tasks", f"{OVERVIEW}#target-tasks"),
         Link("Source models", f"{OVERVIEW}#source-models-section"),
     )
+    tasks = {
+        Link(task.label, addresses.task(task.key)): partial(
+            task_page, reading, task, addresses, tables, extras
+        )
+        for task in reading.tasks.values()
+    }
+    models = {
+        Link(model.label, addresses.model(model.key)): partial(model_page, reading, model, addresses, tables)
+        for model in reading.models.values()
+    }
+    pages: tuple[MakePage, ...] = (
+        partial(overview_page, reading, addresses),
+        *_in_a_row(tasks, (first, of_tasks)),
+        *_in_a_row(models, (first, of_models)),
+        lambda: replace(study_page(reading, addresses, command), trail=(first,)),
+    )
     return Site(
         study=reading.study,
-        pages=(
-            overview_page(reading, addresses),
-            *_in_a_row(tasks, (first, of_tasks)),
-            *_in_a_row(models, (first, of_models)),
-            replace(study_page(reading, addresses, command), trail=(first,)),
-        ),
+        pages=OnDemand(pages),
         menu=(Link("Results", f"{OVERVIEW}#{MATRIX}-section"), of_tasks, of_models, Link("Study", STUDY)),
     )
 
 
-def _in_a_row(pages: Sequence[SitePage], trail: tuple[Link, ...]) -> list[SitePage]:
-    """Return the pages with ways to their neighbours."""
-    links = [Link(page.document.title, page.address) for page in pages]
-    before, after = [None, *links[:-1]], [*links[1:], None]
-    return [
-        replace(page, trail=trail, before=b, after=a) for page, b, a in zip(pages, before, after, strict=True)
-    ]
+def _in_a_row(pages: Mapping[Link, MakePage], trail: tuple[Link, ...]) -> Iterator[MakePage]:
+    """Yield what makes each page with ways to its neighbours; the links name the pages."""
+    links = list(pages)
+    for make, before, after in zip(pages.values(), [None, *links[:-1]], [*links[1:], None], strict=True):
+        yield partial(_between, make, trail, before, after)
+
+
+def _between(make: MakePage, trail: tuple[Link, ...], before: Link | None, after: Link | None) -> SitePage:
+    return replace(make(), trail=trail, before=before, after=after)

@@ -66,7 +66,7 @@ def write_manifest(out: Path, digests: Mapping[str, str]) -> None:
 
 def listed_files(contents: Mapping[str, str | bytes]) -> dict[str, str]:
     """Return the digests of those files that a later report may remove: pages and pictures in their folders."""
-    return {address: _digest(content) for address, content in contents.items() if _OURS.fullmatch(address)}
+    return {address: _digest(contents[address]) for address in contents if _OURS.fullmatch(address)}
 
 
 def remove_leftovers(out: Path, before: Mapping[str, str], now: Mapping[str, str]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medtransfer.reports.document import Document
@@ -44,7 +45,7 @@ class Site:
 
     study: str
     """Name of the study."""
-    pages: tuple[SitePage, ...]
-    """The first page first."""
+    pages: Sequence[SitePage]
+    """The first page first; composed when they are asked for, so that not all are in memory at once."""
     menu: tuple[Link, ...]
     """Ways that every page offers."""

@@ -19,26 +19,28 @@ _NO_CELL = TableCell(NOT_RUN, tone="absent")
 
 @dataclass(frozen=True)
 class ResultsTables:
-    """The results table of every panel of a study, made once and read by many pages."""
+    """The cells of the results table of every panel of a study, made once and read by many pages."""
 
-    by_panel: Mapping[tuple[int, float], Table]
-    """Tables by number of the block and label fraction."""
+    by_panel: Mapping[tuple[int, float], Mapping[tuple[str, str], TableCell]]
+    """Cells by keys of task and model, of every panel by number of its block and label fraction."""
 
-    def cell(self, reading: StudyReading, panel: Panel, task: str, model: str) -> TableCell:
+    def cell(self, panel: Panel, task: str, model: str) -> TableCell:
         """Return the cell of a task and a model, by their keys; ``not run`` when the panel has none."""
-        tasks = [row.row.task for row in panel.rows]
-        models = [found.key for found in reading.models_of(panel)]
-        if task not in tasks or model not in models:
-            return _NO_CELL
-        table = self.by_panel[panel.number, panel.fraction]
-        return table.rows[tasks.index(task)][models.index(model) + 1]
+        return self.by_panel[panel.number, panel.fraction].get((task, model), _NO_CELL)
 
 
 def results_tables(reading: StudyReading) -> ResultsTables:
     """Return the results tables of all panels."""
     return ResultsTables(
-        {(panel.number, panel.fraction): results_table(reading, panel) for panel in reading.panels}
+        {(panel.number, panel.fraction): dict(_cells(reading, panel)) for panel in reading.panels}
     )
+
+
+def _cells(reading: StudyReading, panel: Panel) -> Iterator[tuple[tuple[str, str], TableCell]]:
+    models = reading.models_of(panel)
+    for row, line in zip(panel.rows, results_table(reading, panel).rows, strict=True):
+        for model, cell in zip(models, line[1:], strict=True):
+            yield (row.row.task, model.key), cell
 
 
 def task_results_table(
@@ -51,7 +53,7 @@ def task_results_table(
     rows = tuple(
         (
             TableCell(model.label, link=addresses.model(model.key)),
-            *(tables.cell(reading, panel, task.key, model.key) for panel in panels),
+            *(tables.cell(panel, task.key, model.key) for panel in panels),
         )
         for model in models
     )
@@ -80,7 +82,7 @@ def model_results_table(
     rows = tuple(
         (
             TableCell(task.label, (task.primary.title,), link=addresses.task(task.key)),
-            *(tables.cell(reading, panel, task.key, model.key) for panel in panels),
+            *(tables.cell(panel, task.key, model.key) for panel in panels),
         )
         for task in tasks
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from medtransfer.reports.composition import curves_section
 from medtransfer.reports.document import Document, Facts, Notice, Part, Section
 from medtransfer.reports.figures.calibration import calibration_charts
 from medtransfer.reports.figures.frontier import frontier_charts
@@ -51,7 +52,7 @@ def task_page(
         Section("cost", "Cost and quality", tuple(frontier_charts(focused, task))),
         Section("published", "Published results", tuple(_published(reading, task, extras))),
         Section("panels", "By protocol and label fraction", (), tuple(_panels(focused, addresses))),
-        Section("curves", "Training curves", (), tuple(_curves(focused))),
+        Section("curves", "Training curves", (), tuple(map(curves_section, training_curves_charts(focused)))),
     )
     document = Document(
         title=task.label,
@@ -136,8 +137,3 @@ def _folded(focused: StudyReading, panel: Panel, row: RowReading, addresses: Add
     details = linked(details_table(focused, panel, row), addresses.by_model)
     title = f"All metrics ({count(len(details.rows), 'source model')})"
     yield Section(panel_id(panel, "all-metrics"), title, (details,), folded=True)
-
-
-def _curves(focused: StudyReading) -> Iterator[Section]:
-    for chart in training_curves_charts(focused):
-        yield Section(f"{chart.id}-section", chart.title, (chart,), folded=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from medtransfer.reports.cells import Cell
@@ -26,7 +26,7 @@ def classes_table(reading: StudyReading, panel: Panel, row: RowReading) -> Table
     if len(classes) < 2:
         return None
     rows = tuple(
-        (TableCell(model.label), *(_cell(task, row.cells[key], name) for name in classes))
+        (TableCell(model.label), *_cells(task, row.cells[key], classes))
         for key, model in reading.models.items()
         if key in row.cells and row.cells[key].applicable
     )
@@ -59,8 +59,13 @@ def _column(name: str, cases: int | None) -> Column:
     return Column(name, "" if cases is None else count(cases, "test case"), numeric=True)
 
 
-def _cell(task: ReportTask, cell: Cell, name: str) -> TableCell:
-    found = [value["per_class"].get(name) for value in _values(task, cell)]
+def _cells(task: ReportTask, cell: Cell, names: Iterable[str]) -> Iterator[TableCell]:
+    by_class = [value["per_class"] for value in _values(task, cell)]
+    for name in names:
+        yield _cell(task, [values.get(name) for values in by_class])
+
+
+def _cell(task: ReportTask, found: Sequence[float | None]) -> TableCell:
     runs = [(number, float(value)) for number, value in enumerate(found) if value is not None]
     if not runs:
         return TableCell("undefined" if found else "not run", tone="absent")

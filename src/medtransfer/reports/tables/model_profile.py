@@ -110,7 +110,6 @@ def _standing(
     best = max(means, key=lambda key: means[key])
     own = means[model.key]
     low, high = _interval(row, task, model.label, reading.models[best].label)
-    in_family = row.pairs is not None and model.label in row.pairs.pairwise.models
     return Standing(
         panel=panel,
         row=row,
@@ -119,7 +118,7 @@ def _standing(
         estimate=row.cells[model.key].estimates[Slot(task.primary.name)],
         rank=1 + sum(mean > own for mean in means.values()),
         of=len(means),
-        rank_set=row.pairs.rank_set(model.label) if row.pairs and in_family else None,
+        rank_set=row.pairs.rank_sets.get(model.label) if row.pairs else None,
         distance=own - means[best] if len(means) > 1 else None,
         low=low,
         high=high,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,13 +38,18 @@ def provenance_table(reading: StudyReading, command: str = "") -> Table:
 def origins(reading: StudyReading) -> dict[tuple[str, str], int]:
     """Return numbers of finished trials by (what, value): code, device, hardware, versions, commands."""
     found: dict[tuple[str, str], int] = {}
-    for record in reading.records:
-        if record.outcome is None:
-            continue
-        for pair in _facts(without_places(record.outcome.provenance)):
-            found[pair] = found.get(pair, 0) + 1
+    for provenance, trials in _provenances(reading):
+        for pair in _facts(without_places(provenance)):
+            found[pair] = found.get(pair, 0) + trials
     order = {name: number for number, name in enumerate(_ORDER)}
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0][0], len(order)), item[0])))
+
+
+def _provenances(reading: StudyReading) -> Iterator[tuple[Mapping[str, Any], int]]:
+    """Yield where trials come from and how many of them; most trials of a study share one such record."""
+    found = [record.outcome.provenance for record in reading.records if record.outcome is not None]
+    trials = Counter(map(id, found))
+    yield from ((each, trials[id(each)]) for each in {id(each): each for each in found}.values())
 
 
 def differences(reading: StudyReading) -> Iterator[str]:

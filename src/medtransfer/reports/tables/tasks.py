@@ -63,11 +63,11 @@ def accepted_problems(task: ReportTask) -> list[Problem]:
 
 def count_test_evaluations(reading: StudyReading, task: ReportTask) -> int:
     """Return how often finished trials of this report were scored on a task's test cases."""
-    outcomes = [cell.finished for _, row, cell in reading.cells() if row.row.task == task.key]
     return sum(
         place.partition("/")[0] == "test"
-        for records in outcomes
-        for record in records
+        for _, row in reading.rows_of(task)
+        for cell in row.cells.values()
+        for record in cell.finished
         if record.outcome
         for place in record.outcome.metrics
     )
