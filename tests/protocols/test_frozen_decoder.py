@@ -192,7 +192,7 @@ def test_settings() -> None:
     assert json.loads(json.dumps(plain)) == plain
     changed = {"image_size": 99, "epochs": 9, "batch_size": 9, "learning_rate": 0.9, "weight_decay": 0.9}
     changed |= {"patience": 3, "select_on": "metric", "mask_loss": "bce", "decoder_channels": (9,)}
-    changed |= {"decoder": "upernet"}
+    changed |= {"decoder": "upernet", "precision": "bf16-mixed"}
     assert set(changed) == set(FrozenDecoderSettings.model_fields)
     for name, value in changed.items():
         assert FrozenDecoderSettings(**{name: value}).resolved() != plain, name

@@ -86,10 +86,10 @@ def test_a_reading_holds_no_object_per_pair(synthetic: ModuleType, wide: ModuleT
     from medtransfer.reports.study_reading import read_study
 
     gc.collect()
-    before = sum(isinstance(each, Comparison) for each in gc.get_objects())
+    before = sum(type(each) is Comparison for each in gc.get_objects())
     reading = read_study(wide.wide_study(synthetic, tasks=3).evidence())
     gc.collect()
-    held = sum(isinstance(each, Comparison) for each in gc.get_objects()) - before
+    held = sum(type(each) is Comparison for each in gc.get_objects()) - before
     rows = [row for panel in reading.panels for row in panel.rows if row.pairs is not None]
     against_the_best = sum(len(row.cells) for row in rows)
     assert sum(len(row.pairs.pairwise.comparisons) for row in rows) > against_the_best

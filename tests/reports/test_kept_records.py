@@ -139,12 +139,12 @@ def test_whole_records_of_a_store_are_let_go_one_by_one(tmp_path: Path, syntheti
     alive = []
 
     def keep(record: Record) -> Record:
-        alive.append(sum(isinstance(each, TrialDescription) for each in gc.get_objects()) - made)
+        alive.append(sum(type(each) is TrialDescription for each in gc.get_objects()) - made)
         return replace(record, description=None)  # type: ignore[arg-type]
 
     with Store.open(tmp_path) as store:
         store.submit("s", [record.description for record in maker.records])
-        made = sum(isinstance(each, TrialDescription) for each in gc.get_objects())
+        made = sum(type(each) is TrialDescription for each in gc.get_objects())
         kept = store.records("s", keep=keep)
     assert len(kept) == len(alive) == len(maker.records) > 20
     assert max(alive) <= 2

@@ -80,8 +80,8 @@ class ClassificationPredictions:
         return cls(
             kind=kind,
             classes=classes,
-            case_ids=tuple(frame["case_id"].astype(str)),
-            patient_ids=tuple(frame["patient_id"].astype(str)),
+            case_ids=tuple(frame["case_id"].astype(str).tolist()),
+            patient_ids=tuple(frame["patient_id"].astype(str).tolist()),
             labels=labels.to_numpy(),
             scores=frame[[f"score:{name}" for name in classes]].to_numpy(dtype=np.float64),
             volume_ids=_volumes(frame),
@@ -147,15 +147,15 @@ class SegmentationPredictions:
         return cls(
             classes=classes,
             regions=regions,
-            case_ids=tuple(firsts["case_id"].astype(str)),
-            patient_ids=tuple(firsts["patient_id"].astype(str)),
+            case_ids=tuple(firsts["case_id"].astype(str).tolist()),
+            patient_ids=tuple(firsts["patient_id"].astype(str).tolist()),
             counts=counts.reshape(len(firsts), len(regions), len(classes), 3),
             volume_ids=_volumes(firsts),
         )
 
 
 def _volumes(frame: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(frame["volume_id"].astype(str)) if "volume_id" in frame.columns else ()
+    return tuple(frame["volume_id"].astype(str).tolist()) if "volume_id" in frame.columns else ()
 
 
 def _check_ids(case_ids: tuple[str, ...], patient_ids: tuple[str, ...], volume_ids: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ CHART = Chart(
 
 
 def _figures() -> int:
-    return sum(isinstance(each, Figure) for each in gc.get_objects())
+    return sum(type(each) is Figure for each in gc.get_objects())
 
 
 def test_no_figure_waits_for_the_collector() -> None:
