@@ -19,6 +19,7 @@ from medtransfer.training.device_policy import VARIABLE, DevicePolicy, compile_b
 from medtransfer.training.memory_layout import network_kind
 from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import TrainingData, steps_per_epoch
+from medtransfer.training.uncopied_activations import uncopied_activations
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class Execution:
     """What is trained on, as the device takes it."""
     backend: str | None
     """What compiles the training steps; None for nothing."""
-    lifted: nn.Module | None
-    """Network whose depthwise convolutions stay in fp32 in training steps; None where nothing is lifted."""
+    network: nn.Module
+    """What is trained."""
+    lifts_depthwise: bool
+    """Whether its depthwise convolutions stay in fp32 in training steps of another number format."""
 
     @classmethod
     def plan(cls, network: nn.Module, data: TrainingData, recipe: TrainingRecipe, device: str) -> Execution:
@@ -56,7 +59,7 @@ class Execution:
         steps = recipe.epochs * steps_per_epoch(data)
         backend = compile_backend(policy, place.type, network_kind(network), steps)
         lifts = recipe.precision == "bf16-mixed" and policy.depthwise == "fp32"
-        return cls(place, policy, place_data(data, place, policy), backend, network if lifts else None)
+        return cls(place, policy, place_data(data, place, policy), backend, network, lifts)
 
     def as_trained(self, network: nn.Module) -> nn.Module:
         """Return what runs the training steps: the network itself, or its compiled form."""
@@ -66,15 +69,16 @@ class Execution:
 
     @contextmanager
     def training_steps(self) -> Iterator[None]:
-        """Run training steps inside the block, in the number format the policy allows.
+        """Run training steps inside the block, in the number format the policy allows and by the shortest way.
 
         Raises:
             TrialError: ``cannot_compile`` if the compiler fails.
         """
-        depthwise = nullcontext() if self.lifted is None else fp32_depthwise(self.lifted)
+        depthwise = fp32_depthwise(self.network) if self.lifts_depthwise else nullcontext()
         with depthwise, fp32_products(self.place, tf32=self.policy.tf32 == "training"):
             if self.backend is None:
-                yield
+                with uncopied_activations(self.network):
+                    yield
                 return
             from torch._dynamo.exc import TorchDynamoException
 
