@@ -21,7 +21,7 @@ from medtransfer.models.heads import Classifier
 from medtransfer.models.network import Encoder, build_encoder
 from medtransfer.training.determinism import reproducible
 from medtransfer.training.fit_network import fit_network
-from medtransfer.training.memory_layout import memory_format_for
+from medtransfer.training.memory_layout import lay_out, memory_format_for
 from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import CachedImages
 from medtransfer.training.validation_metrics import build_goal
@@ -49,19 +49,25 @@ class ImageWork:
         """Short name for the table."""
         return f"{self.model.removesuffix('.random').removesuffix('_100')}@{self.size}"
 
+    def plain_encoder(self) -> Encoder:
+        """Return the encoder as torch lays it out by itself."""
+        return build_encoder(resolve_model(self.model), weights_folder=None, seed=0, image_size=self.size)
+
     def encoder(self) -> Encoder:
-        """Return the encoder in the memory format our loops choose for it."""
-        encoder = build_encoder(resolve_model(self.model), weights_folder=None, seed=0, image_size=self.size)
-        return encoder.to(memory_format=self.layout(encoder))
+        """Return the encoder laid out as our loops do it."""
+        encoder = self.plain_encoder()
+        lay_out(encoder, self.size, CPU)
+        return encoder
 
     def layout(self, network: nn.Module) -> torch.memory_format:
         """Return the memory format our loops choose."""
         return memory_format_for(network, self.size, CPU)
 
     def classifier(self) -> Classifier:
-        """Return the encoder with a head of one output."""
-        encoder = self.encoder()
-        return Classifier(encoder, 1, seed=0).to(memory_format=self.layout(encoder))
+        """Return the encoder with a head of one output, laid out as our loops do it."""
+        network = Classifier(self.plain_encoder(), 1, seed=0)
+        lay_out(network, self.size, CPU)
+        return network
 
 
 RESNET = ImageWork("resnet18.random", 128)

@@ -25,7 +25,7 @@ from medtransfer.study.worker_setup import use_one_thread
 from medtransfer.training.fit_network import fit_network
 from medtransfer.training.goal import Goal as TrainingGoal
 from medtransfer.training.losses import build_loss
-from medtransfer.training.memory_layout import memory_format_for
+from medtransfer.training.memory_layout import lay_out
 from medtransfer.training.recipe import Precision, TrainingRecipe
 from medtransfer.training.training_data import CachedImages
 
@@ -56,16 +56,15 @@ class MixedWork:
         name = f"{self.model.removesuffix('.random').removesuffix('_100')}@{self.size}"
         return f"U-Net on {name}" if self.masks else name
 
-    def network(self) -> nn.Module:
-        """Return the network in the memory format our loop chooses."""
+    def network(self, precision: Precision) -> tuple[nn.Module, torch.memory_format]:
+        """Return the network, laid out as our loop does it, and the memory format of its images."""
         encoder = build_encoder(resolve_model(self.model), weights_folder=None, seed=0, image_size=self.size)
-        layout = memory_format_for(encoder, self.size, CPU)
         network = (
             build_segmenter("unet", encoder, 1, image_size=self.size, seed=0)
             if self.masks
             else Classifier(encoder, 1, seed=0)
         )
-        return network.to(memory_format=layout)
+        return network, lay_out(network, self.size, CPU, precision)
 
 
 WORKS = (
@@ -109,7 +108,7 @@ def mixed_contest(work: MixedWork, cases: int) -> Contest:
 
 def train(work: MixedWork, precision: Precision, cases: int) -> float:
     """Train for an epoch on drawn images and return its training loss."""
-    network = work.network()
+    network, layout = work.network(precision)
     draw = np.random.default_rng(0)
     side = work.size if work.masks else round(work.size * 8 / 7)
     images = draw.integers(0, 256, (cases, side, side, 1), dtype=np.uint8)
@@ -127,7 +126,7 @@ def train(work: MixedWork, precision: Precision, cases: int) -> float:
         augmentation=DEFAULT,
         batch_size=BATCH,
         seed=0,
-        memory_format=memory_format_for(network, work.size, CPU),
+        memory_format=layout,
     )
     kind = TaskKind.SEGMENTATION if work.masks else TaskKind.BINARY
     goal = TrainingGoal(build_loss(kind, recipe), NoMetric)

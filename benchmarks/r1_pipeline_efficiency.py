@@ -18,6 +18,7 @@ from medtransfer.data.case_table import CaseTable
 from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
 from medtransfer.features.embedding import EMBEDDING_BATCH, FOLD_FROM_CASES, FOLDED_CASES
 from medtransfer.features.folded_encoder import folded_encoder
+from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.study.worker_setup import use_one_thread
 from medtransfer.training.optimisers import build_optimiser
 from medtransfer.training.recipe import TrainingRecipe
@@ -78,7 +79,9 @@ def _embedding(work: ImageWork, cases: CaseTable, cache: DecodedCache, goal: Goa
     def in_memory() -> Any:
         network = encoder
         if len(cache) >= FOLD_FROM_CASES:
-            network = folded_encoder(encoder, next(iter(batches()))[0][:FOLDED_CASES])
+            first = next(iter(batches()))[0][:FOLDED_CASES]
+            network = folded_encoder(encoder, first)
+            order_convolutions(network, lambda: network(first[:1]))
         return image_work.embed_plainly(network, batches)
 
     return Contest(

@@ -22,6 +22,7 @@ from benchmarks.machine import timed
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
 from medtransfer.features.embedding import EMBEDDING_BATCH
+from medtransfer.models.heads import Classifier
 from medtransfer.models.source_model import InputContract
 from medtransfer.study.worker_setup import use_one_thread
 
@@ -80,7 +81,7 @@ def usual_views(work: ImageWork, contract: InputContract, *, training: bool) -> 
 def _training(
     work: ImageWork, cases: CaseTable, cache: DecodedCache, pictures: Path, facts: Mapping[str, Any]
 ) -> Contest:
-    network = work.classifier().to(memory_format=torch.contiguous_format)
+    network = Classifier(work.plain_encoder(), 1, seed=0)
     views = usual_views(work, network.encoder.input, training=True)
     loader = DataLoader(ImageFolder(str(pictures), views), batch_size=BATCH, shuffle=True)
     validation = torch.zeros(VALIDATION, 3, work.size, work.size)
@@ -102,7 +103,7 @@ def _training(
 
 
 def _embedding(work: ImageWork, cache: DecodedCache, pictures: Path, facts: Mapping[str, Any]) -> Contest:
-    encoder = work.encoder().to(memory_format=torch.contiguous_format)
+    encoder = work.plain_encoder()
     folder = ImageFolder(str(pictures), usual_views(work, encoder.input, training=False))
     loader = DataLoader(folder, batch_size=EMBEDDING_BATCH)
     order = torch.tensor(_rows_of(folder))

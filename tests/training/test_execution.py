@@ -152,8 +152,8 @@ class OneBatch:
 
 def test_the_policy_can_set_the_memory_format(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    assert memory_format_for(Small(pools=True), 32, cpu) is torch.contiguous_format
+    assert memory_format_for(Small(pools=True), 16, cpu) is torch.contiguous_format
     monkeypatch.setenv(VARIABLE, "layout=channels-last")
-    assert memory_format_for(Small(pools=True), 32, cpu) is torch.channels_last
+    assert memory_format_for(Small(pools=True), 16, cpu) is torch.channels_last
     monkeypatch.setenv(VARIABLE, "layout=contiguous")
     assert memory_format_for(Small(pools=True), 512, cpu) is torch.contiguous_format

@@ -13,6 +13,8 @@ from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, fx, nn
 
+from medtransfer.models.convolution_order import UsualOrderConv2d
+
 Network = TypeVar("Network", bound=nn.Module)
 
 _UNTRACEABLE = (
@@ -122,7 +124,7 @@ def _recorded_calls(network: nn.Module) -> fx.Graph | None:
 def _can_fold(convolution: nn.Module, normalisation: nn.Module) -> bool:
     """Return whether both are of kinds that compute what their parameters say, without hooks."""
     return (
-        type(convolution) in {nn.Conv2d, Conv2dSame}
+        type(convolution) in {nn.Conv2d, Conv2dSame, UsualOrderConv2d}
         and type(normalisation) in {nn.BatchNorm2d, BatchNormAct2d}
         and isinstance(getattr(normalisation, "drop", nn.Identity()), nn.Identity)
         and normalisation.running_mean is not None

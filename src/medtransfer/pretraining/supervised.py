@@ -23,7 +23,7 @@ from medtransfer.models.network import Encoder, build_encoder
 from medtransfer.models.source_model import DeclaredGap, Pretraining, SourceModel, WeightsFile
 from medtransfer.training.fit_network import FitResult, fit_network
 from medtransfer.training.losses import output_count
-from medtransfer.training.memory_layout import memory_format_for
+from medtransfer.training.memory_layout import lay_out
 from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import CachedImages
 from medtransfer.training.validation_metrics import build_goal
@@ -104,8 +104,7 @@ def pretrain_supervised(  # noqa: PLR0913 (a source model depends on all of it)
         output_count(cases.kind, len(cases.classes)),
         seed=seed_from("head", seed),
     )
-    layout = memory_format_for(network, image_size, torch.device(device))
-    network.to(memory_format=layout)
+    layout = lay_out(network, image_size, torch.device(device), recipe.precision)
     data = CachedImages(
         cache=open_decoded_cache(cases, cache_side(cases.kind, image_size), cache_folder, progress=progress),
         labels=cases.labels(),

@@ -19,8 +19,10 @@ from medtransfer.core.seeds import generator
 from medtransfer.data.batches import Batch, evaluation_batches, split_rows
 from medtransfer.data.decoded_cache import DecodedCache
 from medtransfer.data.device_copies import DeviceCopies, read_later
+from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.models.network import Encoder
 from medtransfer.training.determinism import reproducible
+from medtransfer.training.memory_layout import memory_format_for, orders_convolutions
 from medtransfer.training.training_data import EVALUATION_BATCH, IndexArray, TensorBatch, image_tensor
 
 FloatArray = npt.NDArray[np.float32]
@@ -90,12 +92,16 @@ def extract_feature_maps(
         progress: Told about the cases.
     """
     place = torch.device(device)
-    encoder.to(place).eval()
+    layout = memory_format_for(encoder, cache.side, place)
+    encoder.to(place).to(memory_format=layout).eval()
+    if orders_convolutions(layout, place):
+        image = torch.zeros((1, 1, cache.side, cache.side), dtype=torch.uint8)
+        order_convolutions(encoder, lambda: encoder.pyramid(image.contiguous(memory_format=layout)))
     rows = np.arange(len(cache))
     arrays: list[FloatArray] = []
     batches = evaluation_batches(cache, None, rows, batch_size=EVALUATION_BATCH, size=cache.side)
     with kept_memory() if place.type == "cpu" else nullcontext():
-        for part, levels in read_later(_pyramids(encoder, batches, place), place):
+        for part, levels in read_later(_pyramids(encoder, batches, place, layout), place):
             arrays = arrays or _allocate([(len(rows), *level.shape[1:]) for level in levels], scratch_folder)
             for array, level in zip(arrays, levels, strict=True):
                 array[part] = level.numpy()
@@ -104,12 +110,12 @@ def extract_feature_maps(
 
 
 def _pyramids(
-    encoder: Encoder, batches: Iterator[Batch], place: torch.device
+    encoder: Encoder, batches: Iterator[Batch], place: torch.device, layout: torch.memory_format
 ) -> Iterator[tuple[IndexArray, tuple[torch.Tensor, ...]]]:
     """Yield rows and feature maps (B, h, w, C) of each batch, on the device."""
     copies = DeviceCopies(place)
     for batch in batches:
-        images = copies.put(image_tensor(batch.images, torch.contiguous_format))
+        images = copies.put(image_tensor(batch.images, layout))
         with reproducible(0, place), torch.inference_mode():
             pyramid = encoder.pyramid(images)
             levels = tuple(level.float().permute(0, 2, 3, 1) for level in pyramid)

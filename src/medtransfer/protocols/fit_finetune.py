@@ -26,7 +26,7 @@ from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferReq
 from medtransfer.training.best_weights import copy_state
 from medtransfer.training.fit_network import FitResult, fit_network
 from medtransfer.training.losses import output_count
-from medtransfer.training.memory_layout import memory_format_for
+from medtransfer.training.memory_layout import lay_out
 from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import CachedImages
 from medtransfer.training.validation_metrics import build_goal
@@ -59,8 +59,7 @@ class _Trial:
         self._recipe = settings.recipe()
         self._facts: dict[str, Any] = {}
         self._network = self._build()
-        self._layout = memory_format_for(self._network, size, torch.device(bench.device))
-        self._network.to(memory_format=self._layout)
+        self._layout = lay_out(self._network, size, torch.device(bench.device), self._recipe.precision)
         self._data = _training_data(settings, bench, request, cache, size, self._layout)
         self._goal = build_goal(
             bench.cases, bench.selection_metric, self._recipe, masks=cache.masks, validate=self._data.validate

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from medtransfer.core.errors import UsageError
 from medtransfer.core.seeds import seed_from
 from medtransfer.data.decoded_cache import DecodedCache, cache_side
+from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.models.decoders import build_segmenter
 from medtransfer.models.heads import UNet, decoded
 from medtransfer.models.hub_weights import contract_of
@@ -22,6 +23,7 @@ from medtransfer.protocols.training_facts import require_training_cases, trainin
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
 from medtransfer.training.fit_network import fit_network
 from medtransfer.training.losses import output_count
+from medtransfer.training.memory_layout import orders_convolutions
 from medtransfer.training.validation_metrics import build_goal
 
 
@@ -70,9 +72,8 @@ def fit_frozen_decoder(
     )
     for request in requests:
         data = _training_data(settings, bench, request, maps, cache)
-        yield _fit_trial(
-            settings, bench, request, _build_decoder(settings, bench, encoder, request, size), data
-        )
+        decoder = _build_decoder(settings, bench, encoder, request, size, maps)
+        yield _fit_trial(settings, bench, request, decoder, data)
 
 
 def frozen_encoder(bench: Bench, image_size: int) -> Encoder:
@@ -87,7 +88,12 @@ def frozen_encoder(bench: Bench, image_size: int) -> Encoder:
 
 
 def _build_decoder(
-    settings: FrozenDecoderSettings, bench: Bench, encoder: Encoder, request: TransferRequest, size: int
+    settings: FrozenDecoderSettings,
+    bench: Bench,
+    encoder: Encoder,
+    request: TransferRequest,
+    size: int,
+    maps: tuple[FloatArray, ...],
 ) -> MapDecoder:
     outputs = output_count(bench.cases.kind, len(bench.cases.classes))
     network = build_segmenter(
@@ -98,7 +104,12 @@ def _build_decoder(
         decoder_channels=settings.channels_for(len(encoder.levels)),
         seed=seed_from("decoder", request.seed),
     )
-    return MapDecoder(network, size).to(memory_format=torch.channels_last)
+    layout = torch.channels_last
+    decoder = MapDecoder(network, size).to(memory_format=layout)
+    if orders_convolutions(layout, torch.device(bench.device), settings.recipe().precision):
+        first = [torch.from_numpy(level[:1]).permute(0, 3, 1, 2) for level in maps]
+        order_convolutions(decoder, lambda: decoder(first))
+    return decoder
 
 
 def _training_data(

@@ -168,15 +168,14 @@ def _encoder_times(request: ProbeRequest) -> EncoderTimes:
     """Return the seconds for building the encoder, and for an image in it once it has seen some."""
     import torch
 
-    from medtransfer.training.memory_layout import memory_format_for
+    from medtransfer.training.memory_layout import lay_out
 
     watch = Stopwatch(request.device)
     watch("start", 0, 0)
     encoder = _build(request)
     watch("built", 0, 0)
     side = encoder.image_size
-    layout = memory_format_for(encoder, side, torch.device(request.device))
-    encoder.to(memory_format=layout)
+    layout = lay_out(encoder, side, torch.device(request.device))
     images = torch.zeros((_FORWARD_IMAGES, 3, side, side), dtype=torch.uint8, device=request.device)
     images = images.contiguous(memory_format=layout)
     kept = kept_memory() if request.device == "cpu" else nullcontext()  # as where embeddings are computed

@@ -7,22 +7,62 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.training.depthwise_precision import is_depthwise
 from medtransfer.training.device_policy import NetworkKind, policy_for
+from medtransfer.training.recipe import Precision
 
 CHANNELS_LAST_FROM: Mapping[tuple[str, NetworkKind], int] = {
     ("cpu", "depthwise"): 32,
-    ("cpu", "dense"): 128,
+    ("cpu", "dense"): 32,
     ("cuda", "depthwise"): 1,
     ("cuda", "dense"): 1,
 }
 """Device type and kind of network to the smallest image side, in pixels, that gains from channels-last.
 
-Measured as training images per second with one thread of an AVX-512 CPU, channels-last over the usual
-order: MobileNet-V1 1.28 at 64 pixels, 1.22 at 96, 1.28 at 128; ResNet-18 0.82 at 64, 0.99 at 96, 1.06 at
-128. The entries for ``cuda`` are not measured here: its convolutions of half precision want this order.
+Measured as training images per second with one thread of an AVX-512 CPU, laid out as :func:`lay_out` does it
+over the usual order: LAYOUT-FIGURES
+The entries for ``cuda`` are not measured here: its convolutions of half precision want this order.
 Devices and kinds that are not listed keep the usual one.
 """
+
+
+def lay_out(
+    network: nn.Module, image_size: int, device: torch.device, precision: Precision = "fp32"
+) -> torch.memory_format:
+    """Put a network in the order of axes it runs fastest in, and return the order its images should have.
+
+    On a CPU in fp32, single convolutions of a channels-last network stay in the usual order: see
+    :mod:`~medtransfer.models.convolution_order`.
+
+    Args:
+        network: Takes uint8 images (N, 1, S, S); still on the CPU. It is changed in place.
+        image_size: Side S of the images in pixels.
+        device: Where it will run.
+        precision: Number format of its training.
+
+    Raises:
+        UsageError: If the environment variable of the policy cannot be understood.
+    """
+    layout = memory_format_for(network, image_size, device)
+    network.to(memory_format=layout)
+    if orders_convolutions(layout, device, precision):
+        image = torch.zeros((1, 1, image_size, image_size), dtype=torch.uint8)
+        order_convolutions(network, lambda: network(image.contiguous(memory_format=layout)))
+    return layout
+
+
+def orders_convolutions(
+    layout: torch.memory_format, device: torch.device, precision: Precision = "fp32"
+) -> bool:
+    """Return whether single convolutions are worth the usual order of axes.
+
+    Args:
+        layout: Memory format of the network.
+        device: Where it will run.
+        precision: Number format of its training.
+    """
+    return layout is torch.channels_last and device.type == "cpu" and precision == "fp32"
 
 
 def memory_format_for(network: nn.Module, image_size: int, device: torch.device) -> torch.memory_format:

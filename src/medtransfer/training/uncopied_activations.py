@@ -19,11 +19,11 @@ _NEED_THEIR_INPUT = (nn.SiLU, nn.Hardswish, nn.Mish, nn.Hardsigmoid)
 
 @contextmanager
 def uncopied_activations(network: nn.Module) -> Iterator[None]:
-    """Compute in-place activations inside the block without a copy of their input; numbers stay the same, bit for bit.
+    """Compute in-place activations inside the block without a copy of their input.
 
-    ReLU6 stays in place, because what it returns tells its gradient. SiLU, Hardswish, Mish and Hardsigmoid write
-    their output beside their input, which is then what the gradient reads. Activations that are not in place, and
-    ReLU, whose gradient torch takes from its output, are left as they are.
+    Numbers stay the same, bit for bit. ReLU6 stays in place, because what it returns tells its gradient. SiLU,
+    Hardswish, Mish and Hardsigmoid write their output beside their input, which is then what the gradient reads.
+    Activations that are not in place, and ReLU, whose gradient torch takes from its output, are left as they are.
 
     Args:
         network: Its activations are changed inside the block and restored after it.
@@ -33,15 +33,15 @@ def uncopied_activations(network: nn.Module) -> Iterator[None]:
     moved = [module for module in in_place if isinstance(module, _NEED_THEIR_INPUT)]
     for module in clamped:
         module.forward = _InPlaceReLU6.apply  # type: ignore[method-assign]
-    for module in moved:
-        module.inplace = False
+    for other in moved:
+        other.inplace = False
     try:
         yield
     finally:
         for module in clamped:
             del module.forward
-        for module in moved:
-            module.inplace = True
+        for other in moved:
+            other.inplace = True
 
 
 class _InPlaceReLU6(torch.autograd.Function):
