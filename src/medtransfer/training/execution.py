@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from medtransfer.core.errors import TrialError
+from medtransfer.training.depthwise_gradients import fast_depthwise_gradients
 from medtransfer.training.depthwise_precision import fp32_depthwise
 from medtransfer.training.determinism import fp32_products
 from medtransfer.training.device_data import place_data, resident_bytes
@@ -74,18 +75,17 @@ class Execution:
         Raises:
             TrialError: ``cannot_compile`` if the compiler fails.
         """
-        depthwise = fp32_depthwise(self.network) if self.lifts_depthwise else nullcontext()
-        with depthwise, fp32_products(self.place, tf32=self.policy.tf32 == "training"):
-            if self.backend is None:
-                with uncopied_activations(self.network):
-                    yield
-                return
-            from torch._dynamo.exc import TorchDynamoException
-
-            try:
-                yield
-            except TorchDynamoException as error:
-                raise _cannot_compile(self.backend, error) from error
+        with ExitStack() as ways:
+            ways.enter_context(fp32_products(self.place, tf32=self.policy.tf32 == "training"))
+            if self.lifts_depthwise:
+                ways.enter_context(fp32_depthwise(self.network))
+            if self.backend is not None:
+                ways.enter_context(_told_as_trial_error(self.backend))
+            else:  # a compiler has ways of its own
+                ways.enter_context(uncopied_activations(self.network))
+                if self.place.type == "cpu":
+                    ways.enter_context(fast_depthwise_gradients(self.network))
+            yield
 
     def facts(self) -> dict[str, Any]:
         """Return what was used, as JSON values under ``execution``; nothing for the CPU's plain path."""
@@ -105,6 +105,16 @@ class Execution:
                 "peak_device_bytes": highest_use_bytes(self.place),
             }
         }
+
+
+@contextmanager
+def _told_as_trial_error(backend: str) -> Iterator[None]:
+    from torch._dynamo.exc import TorchDynamoException
+
+    try:
+        yield
+    except TorchDynamoException as error:
+        raise _cannot_compile(backend, error) from error
 
 
 def _cannot_compile(backend: str, error: Exception) -> TrialError:
