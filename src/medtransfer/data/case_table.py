@@ -120,6 +120,28 @@ class CaseTable:
         found.flags.writeable = False
         return found
 
+    def texts(self, column: str) -> npt.NDArray[np.object_]:
+        """Return a column of all cases as text.
+
+        Args:
+            column: Such as ``case_id``.
+
+        Returns:
+            Strings of shape (N,); the array is read-only and the same on every call.
+
+        Raises:
+            KeyError: If there is no such column.
+        """
+        if column not in self._texts:
+            found = self.frame[column].astype(str).to_numpy(dtype=object, copy=True)
+            found.flags.writeable = False
+            self._texts[column] = found
+        return self._texts[column]
+
+    @cached_property
+    def _texts(self) -> dict[str, npt.NDArray[np.object_]]:
+        return {}
+
     def _label_columns(self) -> npt.NDArray[Any]:
         if self.kind is TaskKind.MULTI_LABEL:
             columns = [LABEL_PREFIX + name for name in self.classes]

@@ -37,6 +37,8 @@ class _Waiting:
 
     rows: list[_Row] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
+    location: Path = field(default_factory=lambda: _location())  # noqa: PLW0108 - defined below
+    """Where they will be written, found out once for all files of a block."""
 
     def is_due(self) -> bool:
         return len(self.rows) >= _MOST_WAITING or time.monotonic() - self.since > _LONGEST_WAIT_S
@@ -96,7 +98,8 @@ class FileMemory:
         return value
 
     def _folder(self, folder: Path) -> _Folder:
-        key = (_location(), str(folder))
+        waiting = _waiting.get()
+        key = (_location() if waiting is None else waiting.location, str(folder))
         if key not in self._known:
             with _database() as connection:
                 rows = connection.execute(

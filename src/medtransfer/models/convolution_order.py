@@ -76,10 +76,12 @@ def _read_maps(network: nn.Module, forward: Callable[[], object]) -> dict[nn.Con
     read: dict[nn.Conv2d, torch.Size] = {}
     # Subclasses compute something of their own, such as padding as TensorFlow does it.
     plain = [module for module in network.modules() if type(module) is nn.Conv2d]
-    handles = [
-        module.register_forward_pre_hook(lambda module, inputs: read.update({module: inputs[0].shape}))
-        for module in plain
-    ]
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if isinstance(module, nn.Conv2d) and inputs:
+            read[module] = inputs[0].shape
+
+    handles = [module.register_forward_pre_hook(note) for module in plain]
     try:
         with torch.no_grad(), _evaluation(network):
             forward()

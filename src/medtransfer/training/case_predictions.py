@@ -60,4 +60,4 @@ def _volumes(cases: CaseTable, rows: IndexArray) -> tuple[str, ...]:
 
 
 def _texts(cases: CaseTable, column: str, rows: IndexArray) -> tuple[str, ...]:
-    return tuple(cases.frame[column].iloc[rows].astype(str))
+    return tuple(cases.texts(column)[rows])
