@@ -23,6 +23,12 @@ def no_collection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side.gc, "collect", lambda: 0)
 
 
+@pytest.fixture(autouse=True)
+def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second for the speed of the machine, twice per contest, is most of a quick run."""
+    monkeypatch.setattr(machine, "_SAMPLED_S", 1e-3)
+
+
 def steady() -> float:
     return 1.0
 
@@ -140,7 +146,14 @@ def test_cpu_seconds_count_children_and_not_waiting() -> None:
     assert spent >= 0.3
     waited, _ = machine.timed(lambda: time.sleep(0.3))
     assert waited < 0.2
-    assert machine.product_seconds() > 0
+
+
+def test_speed_is_the_fastest_product_of_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [0.1, 0.3, 0.09, 0.05, 0.01]
+    monkeypatch.setattr(machine, "_SAMPLED_S", 0.5)
+    monkeypatch.setattr(machine, "timed", lambda work: (left.pop(0), work()))
+    assert machine.product_seconds() == 0.05
+    assert left == [0.01]
 
 
 def test_table_shows_goal_and_result(clock: Clock) -> None:
