@@ -18,7 +18,7 @@ from benchmarks import image_work
 from benchmarks.contest import Arm, Contest, Goal, Verdict
 from benchmarks.drawn_pictures import write_pictures
 from benchmarks.image_work import BATCH, CPU, MOBILENET, RESNET, VALIDATION, ImageWork
-from benchmarks.machine import timed
+from benchmarks.machine import in_usual_memory, timed
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
 from medtransfer.features.embedding import EMBEDDING_BATCH
@@ -95,7 +95,7 @@ def _training(
     )
     return Contest(
         f"{work.name} training",
-        numerator=Arm(USUAL, usual),
+        numerator=Arm(USUAL, partial(in_usual_memory, usual)),
         denominator=Arm(OURS, image_work.train_from_cache(work, cases, cache, 1)),
         goal=Goal(TRAINING_GOALS[work]),
         verify=lambda results: Verdict(results[USUAL] == results[OURS] == len(cache), facts),
@@ -116,7 +116,7 @@ def _embedding(work: ImageWork, cache: DecodedCache, pictures: Path, facts: Mapp
 
     return Contest(
         f"{work.name} embedding",
-        numerator=Arm(USUAL, usual),
+        numerator=Arm(USUAL, partial(in_usual_memory, usual)),
         denominator=Arm(OURS, image_work.embed_from_cache(work, cache)),
         goal=Goal(EMBEDDING_GOALS[work]),
         verify=partial(_alike, facts),

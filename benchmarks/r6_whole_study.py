@@ -15,6 +15,7 @@ import numpy as np
 import medtransfer as mt
 from benchmarks.contest import Arm, Contest, Goal, Verdict
 from benchmarks.drawn_chests import FINDINGS, DrawnChests, draw_chests
+from benchmarks.machine import in_usual_memory
 from benchmarks.plain_study import PlainStudy
 from medtransfer.study.worker_setup import use_one_thread
 from medtransfer.transferability.logme import logme
@@ -51,7 +52,7 @@ def contests(folder: Path, *, quick: bool) -> Iterator[Contest]:
 
     yield Contest(
         f"{len(MODELS)} models @{SIZE}, {len(FINDINGS)} findings, {len(chests.table):,} images",
-        numerator=Arm(PLAIN, partial(plain.run, folder / "plain")),
+        numerator=Arm(PLAIN, partial(in_usual_memory, partial(plain.run, folder / "plain"))),
         denominator=Arm(OURS, ours),
         also=(Arm(OPENVINO, partial(ours, engine="openvino")),),
         goal=Goal(GOAL),

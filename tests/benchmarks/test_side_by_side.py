@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -146,6 +147,22 @@ def test_cpu_seconds_count_children_and_not_waiting() -> None:
     assert spent >= 0.3
     waited, _ = machine.timed(lambda: time.sleep(0.3))
     assert waited < 0.2
+
+
+@pytest.mark.parametrize(
+    ("setting", "advised"),
+    [("always [madvise] never", [mmap.MADV_NOHUGEPAGE]), ("[always] madvise never", []), (None, [])],
+)
+def test_the_usual_side_has_the_usual_pages(
+    setting: str | None, advised: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+    monkeypatch.setattr(machine, "advise_heap", found.append)
+    monkeypatch.setattr(machine, "_HUGE_PAGES", tmp_path / "enabled")
+    if setting is not None:
+        (tmp_path / "enabled").write_text(setting, encoding="ascii")
+    assert machine.in_usual_memory(lambda: 7) == 7
+    assert found == advised
 
 
 def test_speed_is_the_fastest_product_of_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

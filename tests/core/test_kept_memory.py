@@ -113,6 +113,18 @@ def beyond_two_gigabytes_too() -> None:
         assert page_faults(use_a_large_block) < PAGES // 4
 
 
+def what_lay_free_before_too() -> None:
+    library = library_calls()
+    library.mallopt(module._M_MMAP_MAX, 0)
+    block, _above = library.malloc(2 * LARGE), library.malloc(1000)
+    library.free(block)
+    with kept_memory():
+        again = library.malloc(LARGE)
+        assert block <= again < block + LARGE
+        ctypes.memset(again, 1, LARGE)
+        assert huge() > LARGE // 2
+
+
 def a_second_block_asks_once() -> None:
     with kept_memory():
         library_calls().malloc(LARGE)  # so that what is left of the first would not do for a second
@@ -160,7 +172,9 @@ def nothing_is_asked_for() -> None:
     not HUGE_PAGES.is_file() or "[never]" in HUGE_PAGES.read_text(encoding="ascii"),
     reason="the system has no huge pages for those who ask",
 )
-@pytest.mark.parametrize("scenario", [large_blocks_lie_in_huge_pages, beyond_two_gigabytes_too])
+@pytest.mark.parametrize(
+    "scenario", [large_blocks_lie_in_huge_pages, what_lay_free_before_too, beyond_two_gigabytes_too]
+)
 def test_huge_pages(scenario: Callable[[], None]) -> None:
     run_in_a_process_of_its_own(scenario)
 

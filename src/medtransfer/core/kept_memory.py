@@ -29,8 +29,7 @@ _USUAL_MMAPS = 65536
 _LARGEST_THRESHOLD = 32 << 20
 """Where the library's own adjustment of both thresholds ends, in bytes; the second is twice the first."""
 _NEVER = -1
-_HUGE_PAGE = 2 << 20
-"""In bytes, where pages are 4 KiB; a multiple of every other size of small pages."""
+_MAPS = Path("/proc/self/maps")
 _ACCOUNTS = Path("/proc/sys/vm/overcommit_memory")
 _STRICT = "2"
 """What that file says if memory counts that a process has asked for and never touched."""
@@ -81,11 +80,26 @@ def _ask_for_huge_pages(library: Any) -> None:
     """Have what the process takes from the system next, up to half of the machine's memory, in huge pages."""
     size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     start = library.malloc(size) if _addresses_are_free() else None
-    if start is None:
+    if start is not None:
+        advise_heap(mmap.MADV_HUGEPAGE)
+        library.free(start)
+
+
+def advise_heap(advice: int) -> None:
+    """Tell the system how this process will use the memory that its C library has in store.
+
+    A system that does not know the advice goes on as before.
+
+    Args:
+        advice: Of ``madvise``, such as ``mmap.MADV_HUGEPAGE``.
+    """
+    library = _gnu_library()
+    if library is None:
         return
-    first, end = (place // _HUGE_PAGE * _HUGE_PAGE for place in (start + _HUGE_PAGE - 1, start + size))
-    library.madvise(first, end - first, mmap.MADV_HUGEPAGE)  # a system without them says no, and nothing is lost
-    library.free(start)
+    for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.endswith("[heap]"):
+            start, end = (int(address, 16) for address in line.split(maxsplit=1)[0].split("-"))
+            library.madvise(start, end - start, advice)
 
 
 def _addresses_are_free() -> bool:
