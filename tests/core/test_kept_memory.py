@@ -116,7 +116,8 @@ def beyond_two_gigabytes_too() -> None:
 def what_lay_free_before_too() -> None:
     library = library_calls()
     library.mallopt(module._M_MMAP_MAX, 0)
-    block, _above = library.malloc(2 * LARGE), library.malloc(1000)
+    block, _above = library.malloc(2 * LARGE), library.malloc(LARGE)
+    ctypes.memset(block, 1, 2 * LARGE)
     library.free(block)
     with kept_memory():
         again = library.malloc(LARGE)

@@ -83,6 +83,7 @@ def _ask_for_huge_pages(library: Any) -> None:
     if start is not None:
         advise_heap(mmap.MADV_HUGEPAGE)
         library.free(start)
+        library.malloc_trim(size)  # small pages that lie free below would be handed out first
 
 
 def advise_heap(advice: int) -> None:
