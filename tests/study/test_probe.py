@@ -163,7 +163,7 @@ def test_freed_memory_is_kept_where_a_trial_keeps_it(
         seen.setdefault(what, set()).add(bool(kept_memory._open_blocks))
         marked(self, what, done, total)
 
-    library = SimpleNamespace(mallopt=lambda *_: 1, malloc_trim=lambda _: 1)
+    library = SimpleNamespace(mallopt=lambda *_: 1, malloc_trim=lambda _: 1, malloc=lambda _: None)
     monkeypatch.setattr(kept_memory, "_gnu_library", lambda: library)
     monkeypatch.setattr(Stopwatch, "__call__", noted)
     run_probe(ask(shape, protocol, batch=batch))

@@ -65,9 +65,10 @@ def kept_memory() -> Iterator[None]:
         _open_blocks.append(library)
         library.mallopt(_M_MMAP_MAX, 0)
         library.mallopt(_M_TRIM_THRESHOLD, _NEVER)
-        if len(_open_blocks) == 1:
-            _ask_for_huge_pages(library)
+        outermost = len(_open_blocks) == 1
     try:
+        if outermost:
+            _ask_for_huge_pages(library)
         yield
     finally:
         with _LOCK:
