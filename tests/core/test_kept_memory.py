@@ -81,6 +81,14 @@ def an_error_ends_the_block_too() -> None:
     assert page_faults(use_a_large_block) > ROUNDS * PAGES // 2
 
 
+def an_error_while_huge_pages_are_asked_for_ends_it_too() -> None:
+    module._ask_for_huge_pages = lambda _: 1 // 0
+    with suppress(ZeroDivisionError), kept_memory():
+        raise AssertionError("the block was entered")
+    assert not module._open_blocks
+    assert page_faults(use_a_large_block) > ROUNDS * PAGES // 2
+
+
 def a_block_inside_another_ends_nothing() -> None:
     with kept_memory():
         with kept_memory():
@@ -186,6 +194,7 @@ def test_huge_pages(scenario: Callable[[], None]) -> None:
     [
         pages_are_asked_for_once_inside_and_every_time_outside,
         an_error_ends_the_block_too,
+        an_error_while_huge_pages_are_asked_for_ends_it_too,
         a_block_inside_another_ends_nothing,
         what_was_kept_goes_back_to_the_system,
         a_second_block_asks_once,

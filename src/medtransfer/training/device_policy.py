@@ -64,8 +64,8 @@ COMPILE_FROM_STEPS: Mapping[tuple[str, NetworkKind], int] = {
 
 An estimate, not a measurement: compiling takes about a minute, and what it saves of a step of 20 to 30 ms is
 about a tenth. Kinds that are not listed are never compiled by the table. On CPUs compiling needs a C++ compiler,
-which may not be there, and took 11 to 20 CPU seconds; steps of MobileNet-V1 at 64 pixels gained 1.25, of a U-Net on
-it at 128 pixels 1.11.
+which may not be there, and took 11 to 20 CPU seconds; steps of MobileNet-V1 at 64 pixels gained 1.13 to 1.25, of
+a U-Net on it at 128 pixels 1.11.
 """
 
 
