@@ -129,11 +129,15 @@ def _build_decoder(
     from segmentation_models_pytorch.base.initialization import initialize_decoder, initialize_head
     from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 
+    from medtransfer.models.unet_block import with_our_blocks
+
     with seeded_initialisation(seed):
-        decoder = UnetDecoder(
-            encoder_channels=(encoder.input.channels, *encoder.pyramid_channels),
-            decoder_channels=channels,
-            n_blocks=len(channels),
+        decoder = with_our_blocks(
+            UnetDecoder(
+                encoder_channels=(encoder.input.channels, *encoder.pyramid_channels),
+                decoder_channels=channels,
+                n_blocks=len(channels),
+            )
         )
         head = nn.Conv2d(channels[-1], outputs, kernel_size=3, padding=1)
         initialize_decoder(decoder)

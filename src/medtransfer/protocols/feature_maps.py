@@ -22,7 +22,7 @@ from medtransfer.data.device_copies import DeviceCopies, read_later
 from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.models.network import Encoder
 from medtransfer.training.determinism import reproducible
-from medtransfer.training.memory_layout import memory_format_for, orders_convolutions
+from medtransfer.training.memory_layout import memory_format_for, suits_convolutions
 from medtransfer.training.training_data import EVALUATION_BATCH, IndexArray, TensorBatch, image_tensor
 
 FloatArray = npt.NDArray[np.float32]
@@ -94,7 +94,7 @@ def extract_feature_maps(
     place = torch.device(device)
     layout = memory_format_for(encoder, cache.side, place)
     encoder.to(place).to(memory_format=layout).eval()
-    if orders_convolutions(layout, place):
+    if suits_convolutions(layout, place):
         image = torch.zeros((1, 1, cache.side, cache.side), dtype=torch.uint8)
         order_convolutions(encoder, lambda: encoder.pyramid(image.contiguous(memory_format=layout)))
     rows = np.arange(len(cache))

@@ -12,6 +12,7 @@ from medtransfer.core.seeds import seed_from
 from medtransfer.data.decoded_cache import DecodedCache, cache_side
 from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.models.decoders import build_segmenter
+from medtransfer.models.doubled_convolution import FROM_POSITIONS_FROZEN, convolve_before_doubling
 from medtransfer.models.heads import UNet, decoded
 from medtransfer.models.hub_weights import contract_of
 from medtransfer.models.network import Encoder, build_encoder
@@ -23,7 +24,7 @@ from medtransfer.protocols.training_facts import require_training_cases, trainin
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
 from medtransfer.training.fit_network import fit_network
 from medtransfer.training.losses import output_count
-from medtransfer.training.memory_layout import orders_convolutions
+from medtransfer.training.memory_layout import suits_convolutions
 from medtransfer.training.validation_metrics import build_goal
 
 
@@ -106,9 +107,10 @@ def _build_decoder(
     )
     layout = torch.channels_last
     decoder = MapDecoder(network, size).to(memory_format=layout)
-    if orders_convolutions(layout, torch.device(bench.device), settings.recipe().precision):
+    if suits_convolutions(layout, torch.device(bench.device), settings.recipe().precision):
         first = [torch.from_numpy(level[:1]).permute(0, 3, 1, 2) for level in maps]
         order_convolutions(decoder, lambda: decoder(first))
+        convolve_before_doubling(decoder, FROM_POSITIONS_FROZEN)
     return decoder
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from medtransfer.models.convolution_order import order_convolutions
+from medtransfer.models.doubled_convolution import FROM_POSITIONS_TRAINED, convolve_before_doubling
 from medtransfer.training.depthwise_precision import is_depthwise
 from medtransfer.training.device_policy import NetworkKind, policy_for
 from medtransfer.training.recipe import Precision
@@ -33,8 +34,9 @@ def lay_out(
 ) -> torch.memory_format:
     """Put a network in the order of axes it runs fastest in, and return the order its images should have.
 
-    On a CPU in fp32, single convolutions of a channels-last network stay in the usual order: see
-    :mod:`~medtransfer.models.convolution_order`.
+    On a CPU in fp32, single convolutions of a channels-last network stay in the usual order, and the blocks of a
+    U-Net may convolve before they double a map: see :mod:`~medtransfer.models.convolution_order` and
+    :mod:`~medtransfer.models.doubled_convolution`.
 
     Args:
         network: Takes uint8 images (N, 1, S, S); still on the CPU. It is changed in place.
@@ -47,16 +49,17 @@ def lay_out(
     """
     layout = memory_format_for(network, image_size, device)
     network.to(memory_format=layout)
-    if orders_convolutions(layout, device, precision):
+    if suits_convolutions(layout, device, precision):
         image = torch.zeros((1, 1, image_size, image_size), dtype=torch.uint8)
         order_convolutions(network, lambda: network(image.contiguous(memory_format=layout)))
+        convolve_before_doubling(network, FROM_POSITIONS_TRAINED)
     return layout
 
 
-def orders_convolutions(
+def suits_convolutions(
     layout: torch.memory_format, device: torch.device, precision: Precision = "fp32"
 ) -> bool:
-    """Return whether single convolutions are worth the usual order of axes.
+    """Return whether single convolutions are worth a way of their own: another order of axes, or before doubling.
 
     Args:
         layout: Memory format of the network.
