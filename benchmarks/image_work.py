@@ -22,6 +22,7 @@ from medtransfer.models.network import Encoder, build_encoder
 from medtransfer.training.determinism import reproducible
 from medtransfer.training.fit_network import fit_network
 from medtransfer.training.memory_layout import lay_out, memory_format_for
+from medtransfer.training.product_policy import products_for
 from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import CachedImages
 from medtransfer.training.validation_metrics import build_goal
@@ -127,7 +128,9 @@ def embed_from_cache(work: ImageWork, cache: DecodedCache) -> Callable[[], npt.N
 
     def embed() -> npt.NDArray[np.float32]:
         with reproducible(0, CPU):
-            return extract_embeddings(encoder, cache, size=work.size, memory_format=layout)
+            return extract_embeddings(
+                encoder, cache, size=work.size, memory_format=layout, products=products_for(CPU)
+            )
 
     return embed
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from medtransfer.models.doubled_convolution import convolve_doubled
+from medtransfer.models.doubled_convolution import convolve_apart, convolve_doubled
 
 LAST = torch.channels_last
 
@@ -79,4 +79,26 @@ def test_products_are_saved(*, frozen: bool) -> None:
         found.backward(torch.ones_like(found))
     # One convolution for the kernels and one for each map that wants a gradient.
     expected = 2 * (2 * own + (1 if frozen else 2) * other)
+    assert backward.get_flop_counts()["Global"][torch.ops.aten.convolution_backward] == expected
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_apart_values_and_gradients(*, frozen: bool) -> None:
+    maps, beside, kernels = drawn(2, 3, 5, 6), drawn(2, 2, 5, 6, seed=1), drawn(4, 5, 3, 3, seed=2)
+    beside.requires_grad_(requires_grad=not frozen)
+    inputs = [value for value in (maps, beside, kernels) if value.requires_grad]
+    found = convolve_apart(maps, beside, kernels)
+    expected = functional.conv2d(torch.cat([maps, beside], dim=1), kernels, padding=1)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    above = torch.randn_like(found)
+    ours, theirs = (torch.autograd.grad(values, inputs, above) for values in (found, expected))
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_apart_computes_no_gradient_for_a_frozen_map() -> None:
+    maps, beside, kernels = drawn(1, 2, 8, 8), drawn(1, 3, 8, 8, seed=1), drawn(4, 5, 3, 3, seed=2)
+    found = convolve_apart(maps, beside.detach(), kernels)
+    with FlopCounterMode(display=False) as backward:
+        found.backward(torch.ones_like(found))
+    expected = 2 * 64 * 9 * 4 * (2 + 2 + 3)  # kernels and map of two channels, kernels of three
     assert backward.get_flop_counts()["Global"][torch.ops.aten.convolution_backward] == expected

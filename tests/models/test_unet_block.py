@@ -74,15 +74,33 @@ def test_small_maps_are_doubled_first() -> None:
     assert len(set(found)) == 3
 
 
-def test_maps_that_do_not_double_are_the_library_s() -> None:
-    features = [drawn(1, 3, 15, 15), drawn(1, 4, 8, 8), drawn(1, 5, 4, 4), drawn(1, 6, 2, 2)]
-    plain = build_decoder().eval()
+def odd_pyramid() -> list[Tensor]:
+    """Return maps of which 2 x 2 doubles to 4 x 4 and 4 x 4 to 8 x 8, and 8 x 8 becomes 15 x 15."""
+    return [drawn(2, 3, 15, 15), drawn(2, 4, 8, 8), drawn(2, 5, 4, 4), drawn(2, 6, 2, 2)]
+
+
+def test_trained_maps_that_do_not_double_are_the_library_s() -> None:
+    plain = build_decoder()
     ours = with_our_blocks(copy.deepcopy(plain))
-    convolve_before_doubling(ours, 16)
-    changed = flops(plain, features) - flops(ours, features)
-    whole = flops(plain, pyramid()) - flops(ours, pyramid())
-    assert 0 < changed < whole  # 4 x 4 is doubled to 8 x 8; 8 x 8 becomes 15 x 15
-    torch.testing.assert_close(ours(features), plain(features), rtol=1e-10, atol=1e-10)
+    convolve_before_doubling(ours, 17)
+    features = [maps.requires_grad_() for maps in odd_pyramid()]
+    assert torch.equal(ours(features), plain(features))
+
+
+def test_beside_frozen_maps_those_that_do_not_double_get_their_gradients_alone() -> None:
+    plain = build_decoder()
+    ours = with_our_blocks(copy.deepcopy(plain))
+    convolve_before_doubling(ours, 17)
+    found, expected = ours(odd_pyramid()), plain(odd_pyramid())
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    gradients, products = [], []
+    for maps, of in ((found, ours), (expected, plain)):
+        with FlopCounterMode(display=False) as counter:
+            gradients.append(torch.autograd.grad(maps.sum(), list(of.parameters())))
+        products.append(counter.get_flop_counts()["Global"][torch.ops.aten.convolution_backward])
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-10)
+    # The second block alone reads a trained map, of 7 channels, and a frozen one, of 4, to make 6.
+    assert products[1] - products[0] == 2 * 2 * 64 * 9 * 4 * 6
 
 
 def test_kernels_over_very_many_channels_are_the_library_s() -> None:

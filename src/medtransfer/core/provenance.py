@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from medtransfer.core.processor import processor_name
+
 _PACKAGES = (
     "medtransfer",
     "torch",
@@ -41,7 +43,7 @@ def package_versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """Return processor, core count and platform of this machine, without its name."""
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -69,13 +71,3 @@ def code_revision() -> str:
 def command_line() -> str:
     """Return the command that runs, with the program's path shortened to its name."""
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -17,6 +17,7 @@ from medtransfer.data.decoded_cache import DecodedCache
 from medtransfer.data.device_copies import DeviceCopies, read_later
 from medtransfer.features.extraction import Engine
 from medtransfer.features.folded_encoder import folded_encoder
+from medtransfer.models.channel_products import Products, multiply_by_convolutions
 from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.models.network import Encoder
 
@@ -39,6 +40,7 @@ def extract_embeddings(
     device: str = "cpu",
     batch_size: int = EMBEDDING_BATCH,
     memory_format: torch.memory_format = torch.contiguous_format,
+    products: Products = "library",
     engine: Engine = "torch",
     progress: Progress = no_progress,
 ) -> npt.NDArray[np.float32]:
@@ -55,6 +57,7 @@ def extract_embeddings(
         device: Where to compute.
         batch_size: Cases per forward pass, at least 1.
         memory_format: Order of the axes of images and kernels in memory.
+        products: Who computes products of channels on the CPU.
         engine: What runs the network; ``openvino`` on the CPU only.
         progress: Told about the cases done.
 
@@ -78,7 +81,7 @@ def extract_embeddings(
             parts = ((batch.indices, embed(batch.images)) for batch in batches)
         else:
             if place.type == "cpu" and len(cache):
-                encoder = _fast_on_cpu(encoder, cache, size, memory_format)
+                encoder = _fast_on_cpu(encoder, cache, size, memory_format, products)
             parts = _torch_parts(encoder, batches, place, memory_format)
         for part, features in parts:
             embeddings[part] = features
@@ -94,7 +97,7 @@ Embed = Callable[[npt.NDArray[np.uint8]], FloatArray]
 
 
 def _fast_on_cpu(
-    encoder: Encoder, cache: DecodedCache, size: int, memory_format: torch.memory_format
+    encoder: Encoder, cache: DecodedCache, size: int, memory_format: torch.memory_format, products: Products
 ) -> Encoder:
     """Return an encoder with the same embeddings but for the last digits, sooner."""
     first = _as_seen(_first_images(cache, size, FOLDED_CASES), memory_format)
@@ -102,6 +105,8 @@ def _fast_on_cpu(
         encoder = folded_encoder(encoder, first)
     if memory_format is torch.channels_last:
         order_convolutions(encoder, lambda: encoder(first[:1]))
+    if products == "convolutions":
+        multiply_by_convolutions(encoder)
     return encoder
 
 

@@ -4,7 +4,8 @@ The blocks of a U-Net double a map by repeating every position, put the map of a
 A kernel of 3 x 3 on repeated positions reads at most 2 x 2 different ones, which ones depends only on whether the row
 and the column are even, so that four kernels of 2 x 2 on the map itself give the same values with 16 products
 instead of 36. Neither the doubled map nor the joined one is made, and where the encoder's map is frozen no gradient
-is computed for it.
+is computed for it. Where a map does not exactly double, as 31 positions become 63, the two are convolved apart so
+that this still holds.
 """
 
 from __future__ import annotations
@@ -78,6 +79,25 @@ def convolve_doubled(maps: Tensor, beside: Tensor | None, kernels: Tensor) -> Te
     """
     found: Tensor = _ConvolveDoubled.apply(maps, beside, kernels)
     return found
+
+
+def convolve_apart(maps: Tensor, beside: Tensor, kernels: Tensor) -> Tensor:
+    """Return the convolution of two maps beside each other, without a gradient for the one that wants none.
+
+    It gains where the encoder is frozen: with 31 x 31 positions 1.2 to 1.5, measured like
+    :data:`FROM_POSITIONS_FROZEN`.
+
+    Args:
+        maps: Shape (N, C, H, W).
+        beside: Shape (N, B, H, W), whose channels come after the others.
+        kernels: Shape (F, C + B, 3, 3).
+
+    Returns:
+        Shape (N, F, H, W): the convolution with zeros around the maps and no bias.
+    """
+    channels = maps.shape[1]
+    found = functional.conv2d(maps, _channels_last(kernels[:, :channels]), padding=1)
+    return found.add_(functional.conv2d(beside, _channels_last(kernels[:, channels:]), padding=1))
 
 
 class _ConvolveDoubled(torch.autograd.Function):

@@ -6,9 +6,10 @@ from typing import cast
 
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder, UnetDecoderBlock
 from torch import Tensor, nn
+from torch.nn import functional
 
 from medtransfer.models.convolution_order import MANY_CHANNELS
-from medtransfer.models.doubled_convolution import DoublingBlock, convolve_doubled
+from medtransfer.models.doubled_convolution import DoublingBlock, convolve_apart, convolve_doubled
 
 
 class UNetBlock(UnetDecoderBlock, DoublingBlock):  # type: ignore[misc] # the library is untyped
@@ -36,23 +37,25 @@ class UNetBlock(UnetDecoderBlock, DoublingBlock):  # type: ignore[misc] # the li
         Returns:
             Shape (N, F, target height, target width).
         """
-        if not self._convolves_first(feature_map, target_height, target_width):
+        maps = self._first_convolved(feature_map, (target_height, target_width), skip_connection)
+        if maps is None:
             found: Tensor = super().forward(feature_map, target_height, target_width, skip_connection)
             return found
-        maps = convolve_doubled(feature_map, skip_connection, self._first.weight)
         for layer in (*list(self.conv1)[1:], self.conv2, self.attention2):
             maps = layer(maps)
         return maps
 
-    @property
-    def _first(self) -> nn.Conv2d:
-        return cast("nn.Conv2d", self.conv1[0])
-
-    def _convolves_first(self, maps: Tensor, height: int, width: int) -> bool:
-        least = self.convolves_first_from
-        doubles = (2 * maps.shape[2], 2 * maps.shape[3]) == (height, width)
-        large = least is not None and maps.shape[2] * maps.shape[3] >= least
-        return doubles and large and self._first.in_channels <= MANY_CHANNELS
+    def _first_convolved(self, maps: Tensor, size: tuple[int, int], beside: Tensor | None) -> Tensor | None:
+        """Return what the first convolution makes; None where the library's way is faster."""
+        first = cast("nn.Conv2d", self.conv1[0])
+        if self.convolves_first_from is None or first.in_channels > MANY_CHANNELS:
+            return None
+        doubles = (2 * maps.shape[2], 2 * maps.shape[3]) == size
+        if doubles and maps.shape[2] * maps.shape[3] >= self.convolves_first_from:
+            return convolve_doubled(maps, beside, first.weight)
+        if beside is not None and maps.requires_grad and not beside.requires_grad:
+            return convolve_apart(functional.interpolate(maps, size=size), beside, first.weight)
+        return None
 
 
 def with_our_blocks(decoder: UnetDecoder) -> UnetDecoder:

@@ -17,6 +17,7 @@ from medtransfer.models.weights_files import weights_hash
 from medtransfer.protocols.transfer_protocol import Bench, TransferRequest
 from medtransfer.training.determinism import reproducible
 from medtransfer.training.memory_layout import memory_format_for
+from medtransfer.training.product_policy import products_for
 
 FloatArray = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.int64]
@@ -119,6 +120,7 @@ def _extract(bench: Bench, cache: DecodedCache, size: int, extraction: Extractio
             size=size,
             device=bench.device,
             memory_format=memory_format_for(encoder, size, device),
+            products=products_for(device),
             engine=extraction.engine,
             progress=bench.progress,
         )

@@ -19,10 +19,10 @@ from medtransfer.core.seeds import generator
 from medtransfer.data.batches import Batch, evaluation_batches, split_rows
 from medtransfer.data.decoded_cache import DecodedCache
 from medtransfer.data.device_copies import DeviceCopies, read_later
-from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.models.network import Encoder
 from medtransfer.training.determinism import reproducible
-from medtransfer.training.memory_layout import memory_format_for, suits_convolutions
+from medtransfer.training.memory_layout import memory_format_for
+from medtransfer.training.suited_layers import suit_layers
 from medtransfer.training.training_data import EVALUATION_BATCH, IndexArray, TensorBatch, image_tensor
 
 FloatArray = npt.NDArray[np.float32]
@@ -94,9 +94,8 @@ def extract_feature_maps(
     place = torch.device(device)
     layout = memory_format_for(encoder, cache.side, place)
     encoder.to(place).to(memory_format=layout).eval()
-    if suits_convolutions(layout, place):
-        image = torch.zeros((1, 1, cache.side, cache.side), dtype=torch.uint8)
-        order_convolutions(encoder, lambda: encoder.pyramid(image.contiguous(memory_format=layout)))
+    image = torch.zeros((1, 1, cache.side, cache.side), dtype=torch.uint8)
+    suit_layers(encoder, lambda: encoder.pyramid(image.contiguous(memory_format=layout)), layout, place)
     rows = np.arange(len(cache))
     arrays: list[FloatArray] = []
     batches = evaluation_batches(cache, None, rows, batch_size=EVALUATION_BATCH, size=cache.side)

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from medtransfer.core.errors import UsageError
 from medtransfer.core.seeds import seed_from
 from medtransfer.data.decoded_cache import DecodedCache, cache_side
-from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.models.decoders import build_segmenter
-from medtransfer.models.doubled_convolution import FROM_POSITIONS_FROZEN, convolve_before_doubling
+from medtransfer.models.doubled_convolution import FROM_POSITIONS_FROZEN
 from medtransfer.models.heads import UNet, decoded
 from medtransfer.models.hub_weights import contract_of
 from medtransfer.models.network import Encoder, build_encoder
@@ -24,7 +23,7 @@ from medtransfer.protocols.training_facts import require_training_cases, trainin
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
 from medtransfer.training.fit_network import fit_network
 from medtransfer.training.losses import output_count
-from medtransfer.training.memory_layout import suits_convolutions
+from medtransfer.training.suited_layers import suit_layers
 from medtransfer.training.validation_metrics import build_goal
 
 
@@ -107,10 +106,15 @@ def _build_decoder(
     )
     layout = torch.channels_last
     decoder = MapDecoder(network, size).to(memory_format=layout)
-    if suits_convolutions(layout, torch.device(bench.device), settings.recipe().precision):
-        first = [torch.from_numpy(level[:1]).permute(0, 3, 1, 2) for level in maps]
-        order_convolutions(decoder, lambda: decoder(first))
-        convolve_before_doubling(decoder, FROM_POSITIONS_FROZEN)
+    first = [torch.from_numpy(level[:1]).permute(0, 3, 1, 2) for level in maps]
+    suit_layers(
+        decoder,
+        lambda: decoder(first),
+        layout,
+        torch.device(bench.device),
+        precision=settings.recipe().precision,
+        doubled_from=FROM_POSITIONS_FROZEN,
+    )
     return decoder
 
 

@@ -36,6 +36,8 @@ class DevicePolicy(BaseModel):
     """Most that resident images may take of the device memory this process may use."""
     layout: Literal["table", "channels-last", "contiguous"] = "table"
     """Memory format of images and kernels; ``table`` asks :mod:`~medtransfer.training.memory_layout`."""
+    products: Literal["table", "library", "convolutions"] = "table"
+    """Who computes fp32 products of channels on a CPU; ``table`` asks :mod:`~medtransfer.training.product_policy`."""
     compile: Literal["off", "table", "inductor", "aot_eager", "eager"] = "off"
     """Backend of ``torch.compile`` for training steps; ``table`` is ``inductor`` from
     :data:`COMPILE_FROM_STEPS` on. Validation and test always run the plain network."""

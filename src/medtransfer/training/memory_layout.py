@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from medtransfer.models.convolution_order import order_convolutions
-from medtransfer.models.doubled_convolution import FROM_POSITIONS_TRAINED, convolve_before_doubling
 from medtransfer.training.depthwise_precision import is_depthwise
 from medtransfer.training.device_policy import NetworkKind, policy_for
 from medtransfer.training.recipe import Precision
+from medtransfer.training.suited_layers import suit_layers
 
 CHANNELS_LAST_FROM: Mapping[tuple[str, NetworkKind], int] = {
     ("cpu", "depthwise"): 32,
@@ -34,9 +33,7 @@ def lay_out(
 ) -> torch.memory_format:
     """Put a network in the order of axes it runs fastest in, and return the order its images should have.
 
-    On a CPU in fp32, single convolutions of a channels-last network stay in the usual order, and the blocks of a
-    U-Net may convolve before they double a map: see :mod:`~medtransfer.models.convolution_order` and
-    :mod:`~medtransfer.models.doubled_convolution`.
+    On a CPU, single layers may compute in a way of their own: see :mod:`~medtransfer.training.suited_layers`.
 
     Args:
         network: Takes uint8 images (N, 1, S, S); still on the CPU. It is changed in place.
@@ -49,24 +46,11 @@ def lay_out(
     """
     layout = memory_format_for(network, image_size, device)
     network.to(memory_format=layout)
-    if suits_convolutions(layout, device, precision):
-        image = torch.zeros((1, 1, image_size, image_size), dtype=torch.uint8)
-        order_convolutions(network, lambda: network(image.contiguous(memory_format=layout)))
-        convolve_before_doubling(network, FROM_POSITIONS_TRAINED)
+    image = torch.zeros((1, 1, image_size, image_size), dtype=torch.uint8)
+    suit_layers(
+        network, lambda: network(image.contiguous(memory_format=layout)), layout, device, precision=precision
+    )
     return layout
-
-
-def suits_convolutions(
-    layout: torch.memory_format, device: torch.device, precision: Precision = "fp32"
-) -> bool:
-    """Return whether single convolutions are worth a way of their own: another order of axes, or before doubling.
-
-    Args:
-        layout: Memory format of the network.
-        device: Where it will run.
-        precision: Number format of its training.
-    """
-    return layout is torch.channels_last and device.type == "cpu" and precision == "fp32"
 
 
 def memory_format_for(network: nn.Module, image_size: int, device: torch.device) -> torch.memory_format:
