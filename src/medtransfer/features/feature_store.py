@@ -18,7 +18,7 @@ from medtransfer.models.source_model import InputContract, SourceModel, WeightsF
 
 FeatureArray = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 
-REVISION = 3
+REVISION = 4
 """Raised whenever the same network and images would give other embeddings."""
 
 _LIBRARIES = ("torch", "torchvision", "timm")
