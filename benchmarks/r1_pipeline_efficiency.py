@@ -18,7 +18,7 @@ from medtransfer.data.case_table import CaseTable
 from medtransfer.data.decoded_cache import DecodedCache, cache_side, open_decoded_cache
 from medtransfer.features.embedding import EMBEDDING_BATCH, FOLD_FROM_CASES, FOLDED_CASES
 from medtransfer.features.folded_encoder import folded_encoder
-from medtransfer.models.channel_products import multiply_by_convolutions
+from medtransfer.models.channel_products import choose_products
 from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.study.worker_setup import use_one_thread
 from medtransfer.training.optimisers import build_optimiser
@@ -84,8 +84,7 @@ def _embedding(work: ImageWork, cases: CaseTable, cache: DecodedCache, goal: Goa
             first = next(iter(batches()))[0][:FOLDED_CASES]
             network = folded_encoder(encoder, first)
             order_convolutions(network, lambda: network(first[:1]))
-            if products_for(image_work.CPU) == "convolutions":
-                multiply_by_convolutions(network)
+            choose_products(network, products_for(image_work.CPU))
         return image_work.embed_plainly(network, batches)
 
     return Contest(

@@ -1,4 +1,4 @@
-"""Linear layers and kernels of 1 x 1 as convolutions, against torch's own."""
+"""Linear layers and kernels of 1 x 1 by either library, against torch's own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from medtransfer.models.channel_products import (
     LEAST_PRODUCTS,
     ConvolvedLinear,
-    ConvolvedPointwise,
-    multiply_by_convolutions,
+    PointwiseConv2d,
+    Products,
+    choose_products,
 )
 
 
@@ -41,7 +42,7 @@ CONVOLVED = {"aten::mkldnn_convolution"}
 def test_linear_layers(shape: tuple[int, ...], *, bias: bool) -> None:
     layer = nn.Linear(256, 128, bias=bias)
     exact = copy.deepcopy(layer).double()
-    assert multiply_by_convolutions(layer) == 1
+    assert choose_products(layer, "convolutions") == 1
     values = drawn(*shape).requires_grad_()
     assert operations(layer, values) == CONVOLVED
     found, expected = layer(values), exact(values.double())
@@ -58,7 +59,7 @@ def test_linear_layers(shape: tuple[int, ...], *, bias: bool) -> None:
 def test_kernels_of_one_position(cases: int, layout: torch.memory_format) -> None:
     layer = nn.Conv2d(128, 96, 1).to(memory_format=layout)
     exact = copy.deepcopy(layer).double()
-    assert multiply_by_convolutions(layer) == 1
+    assert choose_products(layer, "convolutions") == 1
     maps = drawn(cases, 128, 20, 21).contiguous(memory_format=layout).requires_grad_()
     assert operations(layer, maps) == CONVOLVED
     found, expected = layer(maps), exact(maps.double())
@@ -69,6 +70,35 @@ def test_kernels_of_one_position(cases: int, layout: torch.memory_format) -> Non
     theirs = torch.autograd.grad(expected, [maps, *exact.parameters()], above.double())
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("products", ["library", "convolutions"])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("bias", [True, False])
+def test_kernels_on_one_position_are_products(
+    layout: torch.memory_format, products: Products, *, bias: bool
+) -> None:
+    layer = nn.Conv2d(64, 16, 1, bias=bias).to(memory_format=layout)
+    exact = copy.deepcopy(layer).double()
+    assert choose_products(layer, products) == 1
+    maps = drawn(32, 64, 1, 1).contiguous(memory_format=layout).requires_grad_()
+    assert "aten::mkldnn_convolution" not in operations(layer, maps)
+    found, expected = layer(maps), exact(maps.double())
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    above = drawn(*found.shape, seed=1)
+    ours = torch.autograd.grad(found, [maps, *layer.parameters()], above)
+    theirs = torch.autograd.grad(expected, [maps, *exact.parameters()], above.double())
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-4)
+
+
+def test_where_torch_s_products_are_fast_all_else_stays() -> None:
+    linear, pointwise = nn.Linear(256, 128), nn.Conv2d(256, 128, 1)
+    values, maps = drawn(512, 256), drawn(16, 256, 8, 8)
+    expected = linear(values), pointwise(maps)
+    assert choose_products(nn.ModuleList([linear, pointwise]), "library") == 1
+    assert torch.equal(linear(values), expected[0])
+    assert torch.equal(pointwise(maps), expected[1])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +115,7 @@ def test_small_products_stay(inputs: int, outputs: int, rows: int) -> None:
     pointwise = nn.Conv2d(inputs, outputs, 1)
     values, maps = drawn(rows, inputs), drawn(1, inputs, rows, 1)
     expected = layer(values), pointwise(maps)
-    multiply_by_convolutions(nn.ModuleList([layer, pointwise]))
+    choose_products(nn.ModuleList([layer, pointwise]), "convolutions")
     assert operations(layer, values) == {"aten::addmm", "aten::mm"}  # forward and backward pass
     assert torch.equal(layer(values), expected[0])
     assert torch.equal(pointwise(maps), expected[1])
@@ -93,7 +123,7 @@ def test_small_products_stay(inputs: int, outputs: int, rows: int) -> None:
 
 def test_the_smallest_that_changes() -> None:
     layer = nn.Linear(128, 128)
-    multiply_by_convolutions(layer)
+    choose_products(layer, "convolutions")
     assert operations(layer, drawn(LEAST_PRODUCTS // (128 * 128), 128)) == CONVOLVED
 
 
@@ -112,11 +142,11 @@ def test_what_is_changed_and_what_is_not() -> None:
     )
     parameters = dict(network.named_parameters())
     kinds = {name: type(module) for name, module in network.items()}
-    assert multiply_by_convolutions(network) == 3
-    changed = {"linear": ConvolvedLinear, "pointwise": ConvolvedPointwise, "same": ConvolvedPointwise}
+    assert choose_products(network, "convolutions") == 3
+    changed = {"linear": ConvolvedLinear, "pointwise": PointwiseConv2d, "same": PointwiseConv2d}
     assert {name: type(module) for name, module in network.items()} == kinds | changed
     assert dict(network.named_parameters()) == parameters  # the same objects, which an optimiser may hold
-    assert multiply_by_convolutions(network) == 3  # and again
+    assert choose_products(network, "convolutions") == 3  # and again
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "convnext_atto", "efficientnet_b0"])
@@ -124,7 +154,7 @@ def test_whole_networks_in_double_precision_are_the_oracle(name: str) -> None:
     torch.manual_seed(0)
     network = timm.create_model(name, num_classes=3).eval()
     exact = copy.deepcopy(network).double()
-    assert multiply_by_convolutions(network) > 10
+    assert choose_products(network, "convolutions") > 10
     images = drawn(2, 3, 224, 224)
     with torch.no_grad():
         torch.testing.assert_close(network(images).double(), exact(images.double()), rtol=1e-3, atol=1e-5)

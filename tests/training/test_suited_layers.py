@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from medtransfer.models.catalogue import resolve_model
-from medtransfer.models.channel_products import ConvolvedPointwise
+from medtransfer.models.channel_products import PointwiseConv2d
 from medtransfer.models.convolution_order import UsualOrderConv2d
 from medtransfer.models.doubled_convolution import FROM_POSITIONS_TRAINED, DoublingBlock
 from medtransfer.models.heads import UNet
@@ -35,8 +35,8 @@ def suited(network: UNet, layout: torch.memory_format, device: str, precision: P
         (LAST, "cpu", "fp32", "convolutions", True, True, True),
         (LAST, "cpu", "fp32", "library", True, True, False),
         (USUAL, "cpu", "fp32", "convolutions", False, False, True),
-        (LAST, "cpu", "bf16-mixed", "convolutions", False, False, False),
-        (LAST, "cuda", "fp32", "convolutions", False, False, False),
+        (LAST, "cpu", "bf16-mixed", "convolutions", False, False, None),
+        (LAST, "cuda", "fp32", "convolutions", False, False, None),
     ],
 )
 def test_which_ways(
@@ -46,7 +46,7 @@ def test_which_ways(
     products: str,
     ordered: bool,
     doubled: bool,
-    multiplied: bool,
+    multiplied: bool | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(VARIABLE, f"products={products}")
@@ -55,8 +55,9 @@ def test_which_ways(
     network.head = torch.nn.Sequential(torch.nn.Conv2d(16, 16, 1), network.head)
     suited(network, layout, device, precision)
     kinds = [type(module) for module in network.modules()]
+    chosen = [module.by_convolutions for module in network.modules() if isinstance(module, PointwiseConv2d)]
     assert (UsualOrderConv2d in kinds) == ordered
-    assert (ConvolvedPointwise in kinds) == multiplied
+    assert chosen == ([] if multiplied is None else [multiplied])
     least = {module.convolves_first_from for module in network.modules() if isinstance(module, DoublingBlock)}
     assert least == {FROM_POSITIONS_TRAINED if doubled else None}
 

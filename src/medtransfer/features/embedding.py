@@ -17,7 +17,7 @@ from medtransfer.data.decoded_cache import DecodedCache
 from medtransfer.data.device_copies import DeviceCopies, read_later
 from medtransfer.features.extraction import Engine
 from medtransfer.features.folded_encoder import folded_encoder
-from medtransfer.models.channel_products import Products, multiply_by_convolutions
+from medtransfer.models.channel_products import Products, choose_products
 from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.models.network import Encoder
 
@@ -105,8 +105,7 @@ def _fast_on_cpu(
         encoder = folded_encoder(encoder, first)
     if memory_format is torch.channels_last:
         order_convolutions(encoder, lambda: encoder(first[:1]))
-    if products == "convolutions":
-        multiply_by_convolutions(encoder)
+    choose_products(encoder, products)
     return encoder
 
 

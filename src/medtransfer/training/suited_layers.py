@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from medtransfer.models.channel_products import multiply_by_convolutions
+from medtransfer.models.channel_products import choose_products
 from medtransfer.models.convolution_order import order_convolutions
 from medtransfer.models.doubled_convolution import FROM_POSITIONS_TRAINED, convolve_before_doubling
 from medtransfer.training.product_policy import products_for
@@ -25,10 +25,10 @@ def suit_layers(
 ) -> None:
     """Let single layers of a network compute in their fastest way, which changes the last digits of what they return.
 
-    In fp32 on a CPU, some convolutions of a channels-last network compute in the usual order of axes, the blocks of a
-    U-Net convolve before they double large maps, and products of channels may be computed as convolutions: see
-    :mod:`~medtransfer.models.convolution_order`, :mod:`~medtransfer.models.doubled_convolution` and
-    :mod:`~medtransfer.training.product_policy`.
+    In fp32 on a CPU, some convolutions of a channels-last network compute in the usual order of axes, the blocks of
+    a U-Net convolve before they double large maps, and products of channels are given to the faster of two
+    libraries: see :mod:`~medtransfer.models.convolution_order`, :mod:`~medtransfer.models.doubled_convolution`,
+    :mod:`~medtransfer.models.channel_products` and :mod:`~medtransfer.training.product_policy`.
 
     Args:
         network: Laid out; its modules are changed in place, its parameters and their names stay.
@@ -46,5 +46,4 @@ def suit_layers(
     if layout is torch.channels_last:
         order_convolutions(network, forward)
         convolve_before_doubling(network, doubled_from)
-    if products_for(device, precision) == "convolutions":
-        multiply_by_convolutions(network)
+    choose_products(network, products_for(device, precision))
