@@ -10,6 +10,7 @@ that this still holds.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -147,22 +148,27 @@ def _gradients(
 
 def _merged(kernels: Tensor) -> Tensor:
     """Return kernels (4F, C, 2, 2) of kernels (F, C, 3, 3): for even and odd rows, and in them for columns."""
-    sums = _sums(kernels)
-    merged = torch.einsum("ayp,fcpq,bxq->abfcyx", sums, kernels, sums)
-    return _channels_last(merged.reshape(-1, kernels.shape[1], 2, 2))
+    count, channels = kernels.shape[:2]
+    flat = kernels.permute(2, 3, 0, 1).reshape(9, -1)
+    merged = (_sums(kernels.dtype, kernels.device) @ flat).view(4, 4, count, channels)
+    return merged.transpose(1, 2).reshape(4 * count, 2, 2, channels).permute(0, 3, 1, 2)
 
 
 def _unmerged(gradients: Tensor) -> Tensor:
     """Return gradients (F, C, 3, 3) of kernels from those of their sums (4F, C, 2, 2)."""
-    sums = _sums(gradients)
-    apart = gradients.reshape(2, 2, -1, *gradients.shape[1:])
-    return torch.einsum("ayp,abfcyx,bxq->fcpq", sums, apart, sums)
+    count, channels = gradients.shape[0] // 4, gradients.shape[1]
+    apart = gradients.permute(0, 2, 3, 1).reshape(4, count, 4, channels)
+    flat = apart.transpose(1, 2).reshape(16, -1)
+    found = _sums(gradients.dtype, gradients.device).T @ flat
+    return found.view(3, 3, count, channels).permute(2, 3, 0, 1)
 
 
-def _sums(like: Tensor) -> Tensor:
-    """Return which of three rows fall on which of two rows of the map, for even and for odd rows."""
-    even, odd = [[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]
-    return torch.tensor([even, odd], dtype=like.dtype, device=like.device)
+@cache
+def _sums(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the matrix (16, 9) that adds up the nine positions of a kernel, for each of four kernels of 2 x 2."""
+    even, odd = [[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]  # which of three rows fall on which of two
+    rows = torch.tensor([even, odd], dtype=dtype, device=device)
+    return torch.einsum("ayp,bxq->abyxpq", rows, rows).reshape(16, 9)
 
 
 def _parities(maps: Tensor) -> list[Tensor]:
