@@ -97,7 +97,7 @@ def _embedding(work: ImageWork, cases: CaseTable, cache: DecodedCache, goal: Goa
 
 
 def _in_kept_memory(work: Callable[[], Any]) -> Any:
-    with kept_memory():
+    with kept_memory(huge_pages=False):  # as ours has it for so few passes
         return work()
 
 

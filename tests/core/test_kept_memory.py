@@ -121,6 +121,20 @@ def beyond_two_gigabytes_too() -> None:
         assert page_faults(use_a_large_block) < PAGES // 4
 
 
+def not_for_few_passes() -> None:
+    before = huge(), addresses()
+    with kept_memory(huge_pages=False):
+        assert addresses() - before[1] < machine() // 100
+        use_a_large_block()
+        assert page_faults(use_a_large_block) < PAGES // 4
+        assert huge() - before[0] < LARGE // 2
+
+
+def the_outermost_block_decides() -> None:
+    with kept_memory(huge_pages=False):
+        nothing_is_asked_for()
+
+
 def what_lay_free_before_too() -> None:
     library = library_calls()
     library.mallopt(module._M_MMAP_MAX, 0)
@@ -202,6 +216,8 @@ def test_huge_pages(scenario: Callable[[], None]) -> None:
         limited_addresses_are_not_asked_for,
         limited_data_are_not_asked_for,
         counted_addresses_are_not_asked_for,
+        not_for_few_passes,
+        the_outermost_block_decides,
     ],
 )
 def test_in_a_process_of_its_own(scenario: Callable[[], None]) -> None:

@@ -101,19 +101,23 @@ def equal_states(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_memory_is_kept_while_training_and_changes_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("passes", "huge"), [(20, True), (21, False)])  # five epochs of four steps
+def test_memory_is_kept_while_training_and_changes_no_number(
+    passes: int, huge: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = fit(network(0.5))
-    entered = []
+    entered: list[bool | str] = []
 
     @contextmanager
-    def noted() -> Iterator[None]:
-        entered.append("in")
+    def noted(*, huge_pages: bool) -> Iterator[None]:
+        entered.append(huge_pages)
         yield
         entered.append("out")
 
     monkeypatch.setattr(module, "kept_memory", noted)
+    monkeypatch.setattr(module, "HUGE_PAGES_FROM_PASSES", passes)
     found = fit(network(0.5))
-    assert entered == ["in", "out"]
+    assert entered == [huge, "out"]
     assert found.curve == kept.curve
     assert equal_states(found.last_state, kept.last_state)
 

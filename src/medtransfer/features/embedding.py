@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from medtransfer.core.errors import TrialError, UsageError
-from medtransfer.core.kept_memory import kept_memory
+from medtransfer.core.kept_memory import HUGE_PAGES_FROM_PASSES, kept_memory
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.data.batches import Batch, evaluation_batches
 from medtransfer.data.decoded_cache import DecodedCache
@@ -74,7 +74,8 @@ def extract_embeddings(
     embeddings = np.empty((len(cache), encoder.embedding_size), dtype=np.float32)
     rows = np.arange(len(cache), dtype=np.int64)
     batches = evaluation_batches(cache, None, rows, batch_size=batch_size, size=size)
-    with kept_memory() if place.type == "cpu" else nullcontext():
+    huge_pages = len(cache) >= HUGE_PAGES_FROM_PASSES * batch_size
+    with kept_memory(huge_pages=huge_pages) if place.type == "cpu" else nullcontext():
         parts: Iterator[tuple[IndexArray, FloatArray]]
         if engine == "openvino" and len(cache):
             embed = _openvino_engine(encoder, cache, size, place)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from medtransfer.core.kept_memory import kept_memory
+from medtransfer.core.kept_memory import HUGE_PAGES_FROM_PASSES, kept_memory
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.core.seeds import generator
 from medtransfer.data.batches import Batch, evaluation_batches, split_rows
@@ -99,7 +99,8 @@ def extract_feature_maps(
     rows = np.arange(len(cache))
     arrays: list[FloatArray] = []
     batches = evaluation_batches(cache, None, rows, batch_size=EVALUATION_BATCH, size=cache.side)
-    with kept_memory() if place.type == "cpu" else nullcontext():
+    huge_pages = len(rows) >= HUGE_PAGES_FROM_PASSES * EVALUATION_BATCH
+    with kept_memory(huge_pages=huge_pages) if place.type == "cpu" else nullcontext():
         for part, levels in read_later(_pyramids(encoder, batches, place, layout), place):
             arrays = arrays or _allocate([(len(rows), *level.shape[1:]) for level in levels], scratch_folder)
             for array, level in zip(arrays, levels, strict=True):

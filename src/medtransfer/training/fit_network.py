@@ -13,7 +13,7 @@ from lightning_fabric.plugins import Precision as FabricPrecision
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch import nn
 
-from medtransfer.core.kept_memory import kept_memory
+from medtransfer.core.kept_memory import HUGE_PAGES_FROM_PASSES, kept_memory
 from medtransfer.core.progress import Progress, no_progress
 from medtransfer.core.seeds import seed_from
 from medtransfer.training.best_weights import BestWeights, State, copy_state
@@ -87,7 +87,10 @@ def fit_network(
     steps = _build_steps(network, recipe, goal, execution, average, rate_factors)
     best = BestWeights(recipe.select_on, higher_is_better=goal.higher_is_better)
     curve: list[Mapping[str, float | None]] = []
-    with _memory(execution), reproducible(seed_from("training", seed), execution.place):
+    with (
+        _memory(execution, recipe.epochs * steps_per_epoch(execution.data)),
+        reproducible(seed_from("training", seed), execution.place),
+    ):
         for epoch in range(recipe.epochs):
             with execution.training_steps():
                 train_loss = steps.run_epoch(epoch, execution.data.training(epoch))
@@ -108,8 +111,10 @@ def fit_network(
     return FitResult(best.state, copy_state(scored), best.epoch, tuple(curve), facts)
 
 
-def _memory(execution: Execution) -> AbstractContextManager[None]:
-    return kept_memory() if execution.place.type == "cpu" else nullcontext()
+def _memory(execution: Execution, steps: int) -> AbstractContextManager[None]:
+    if execution.place.type != "cpu":
+        return nullcontext()
+    return kept_memory(huge_pages=steps >= HUGE_PAGES_FROM_PASSES)
 
 
 def _build_steps(
