@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +12,10 @@ import torch
 
 from medtransfer.core.errors import ShapeError, TrialError
 from medtransfer.data.decoded_cache import DecodedCache
+from medtransfer.features import embedding
 from medtransfer.features.embedding import extract_embeddings
 from medtransfer.models.catalogue import resolve_model
+from medtransfer.models.channel_products import ConvolvedLinear
 from medtransfer.models.network import Encoder, build_encoder, state_hash
 
 SIDE, SIZE = 36, 32
@@ -50,6 +54,35 @@ def test_the_memory_format_changes_the_way_not_the_numbers() -> None:
     usual = extract_embeddings(encoder(), cache(), size=SIZE)
     last = extract_embeddings(encoder(), cache(), size=SIZE, memory_format=torch.channels_last)
     np.testing.assert_allclose(last, usual, rtol=1e-4, atol=1e-5)
+
+
+def test_who_computes_products_changes_the_way_not_the_numbers() -> None:
+    def build() -> Encoder:
+        return build_encoder(
+            resolve_model("timm/test_vit.random"), weights_folder=None, seed=3, image_size=SIZE
+        )
+
+    plain, convolved = build(), build()
+    expected = extract_embeddings(plain, cache(), size=SIZE)
+    found = extract_embeddings(convolved, cache(), size=SIZE, products="convolutions")
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert not any(isinstance(module, ConvolvedLinear) for module in plain.modules())
+    assert any(isinstance(module, ConvolvedLinear) for module in convolved.modules())
+
+
+@pytest.mark.parametrize(("batch_size", "huge"), [(5, True), (6, False)])
+def test_many_passes_ask_for_huge_pages(batch_size: int, huge: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    @contextmanager
+    def noted(*, huge_pages: bool) -> Iterator[None]:
+        asked.append(huge_pages)
+        yield
+
+    monkeypatch.setattr(embedding, "kept_memory", noted)
+    monkeypatch.setattr(embedding, "HUGE_PAGES_FROM_PASSES", 2)
+    extract_embeddings(encoder(), cache(), size=SIZE, batch_size=batch_size)
+    assert asked == [huge]
 
 
 def test_every_case_is_reported_once() -> None:
