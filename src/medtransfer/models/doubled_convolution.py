@@ -10,7 +10,6 @@ that this still holds.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
@@ -31,6 +30,10 @@ positions, 1.15 to 1.7 at 8 x 8, 1.3 to 1.5 at 16 x 16, 1.4 to 1.5 at 56 x 56; w
 
 _PADDING = _STRIDE = [1, 1]
 _EDGES = (0, 1)
+_ROWS = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+"""Which of three rows of a kernel fall on which of two rows of the map, for even and for odd rows."""
+_SUMS = torch.einsum("ayp,bxq->abyxpq", _ROWS, _ROWS).reshape(16, 9)
+"""Adds up the nine positions of a kernel, for each of four kernels of 2 x 2."""
 
 
 class DoublingBlock(nn.Module):
@@ -150,7 +153,7 @@ def _merged(kernels: Tensor) -> Tensor:
     """Return kernels (4F, C, 2, 2) of kernels (F, C, 3, 3): for even and odd rows, and in them for columns."""
     count, channels = kernels.shape[:2]
     flat = kernels.permute(2, 3, 0, 1).reshape(9, -1)
-    merged = (_sums(kernels.dtype, kernels.device) @ flat).view(4, 4, count, channels)
+    merged = (_SUMS.to(kernels) @ flat).view(4, 4, count, channels)
     return merged.transpose(1, 2).reshape(4 * count, 2, 2, channels).permute(0, 3, 1, 2)
 
 
@@ -159,16 +162,8 @@ def _unmerged(gradients: Tensor) -> Tensor:
     count, channels = gradients.shape[0] // 4, gradients.shape[1]
     apart = gradients.permute(0, 2, 3, 1).reshape(4, count, 4, channels)
     flat = apart.transpose(1, 2).reshape(16, -1)
-    found = _sums(gradients.dtype, gradients.device).T @ flat
+    found = _SUMS.to(gradients).T @ flat
     return found.view(3, 3, count, channels).permute(2, 3, 0, 1)
-
-
-@cache
-def _sums(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the matrix (16, 9) that adds up the nine positions of a kernel, for each of four kernels of 2 x 2."""
-    even, odd = [[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]  # which of three rows fall on which of two
-    rows = torch.tensor([even, odd], dtype=dtype, device=device)
-    return torch.einsum("ayp,bxq->abyxpq", rows, rows).reshape(16, 9)
 
 
 def _parities(maps: Tensor) -> list[Tensor]:
