@@ -34,6 +34,17 @@ def operations(layer: nn.Module, values: Tensor) -> set[str]:
     return names & {"aten::mkldnn_convolution", "aten::addmm", "aten::mm", "aten::_slow_conv2d_forward"}
 
 
+def require_double_s(layer: nn.Module, exact: nn.Module, values: Tensor) -> None:
+    """Require the values and gradients of a layer to be those of its copy in double precision."""
+    found, expected = layer(values), exact(values.double())
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    above = drawn(*found.shape, seed=1)
+    ours = torch.autograd.grad(found, [values, *layer.parameters()], above)
+    theirs = torch.autograd.grad(expected, [values, *exact.parameters()], above.double())
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-4)
+
+
 CONVOLVED = {"aten::mkldnn_convolution"}
 
 
@@ -45,13 +56,7 @@ def test_linear_layers(shape: tuple[int, ...], *, bias: bool) -> None:
     assert choose_products(layer, "convolutions") == 1
     values = drawn(*shape).requires_grad_()
     assert operations(layer, values) == CONVOLVED
-    found, expected = layer(values), exact(values.double())
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
-    above = drawn(*found.shape, seed=1)
-    ours = torch.autograd.grad(found, [values, *layer.parameters()], above)
-    theirs = torch.autograd.grad(expected, [values, *exact.parameters()], above.double())
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-4)
+    require_double_s(layer, exact, values)
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
@@ -62,14 +67,8 @@ def test_kernels_of_one_position(cases: int, layout: torch.memory_format) -> Non
     assert choose_products(layer, "convolutions") == 1
     maps = drawn(cases, 128, 20, 21).contiguous(memory_format=layout).requires_grad_()
     assert operations(layer, maps) == CONVOLVED
-    found, expected = layer(maps), exact(maps.double())
-    assert found.is_contiguous(memory_format=layout)
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
-    above = drawn(*found.shape, seed=1)
-    ours = torch.autograd.grad(found, [maps, *layer.parameters()], above)
-    theirs = torch.autograd.grad(expected, [maps, *exact.parameters()], above.double())
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-4)
+    assert layer(maps).is_contiguous(memory_format=layout)
+    require_double_s(layer, exact, maps)
 
 
 @pytest.mark.parametrize("products", ["library", "convolutions"])
@@ -83,13 +82,7 @@ def test_kernels_on_one_position_are_products(
     assert choose_products(layer, products) == 1
     maps = drawn(32, 64, 1, 1).contiguous(memory_format=layout).requires_grad_()
     assert "aten::mkldnn_convolution" not in operations(layer, maps)
-    found, expected = layer(maps), exact(maps.double())
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
-    above = drawn(*found.shape, seed=1)
-    ours = torch.autograd.grad(found, [maps, *layer.parameters()], above)
-    theirs = torch.autograd.grad(expected, [maps, *exact.parameters()], above.double())
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-4)
+    require_double_s(layer, exact, maps)
 
 
 def test_where_torch_s_products_are_fast_all_else_stays() -> None:
