@@ -20,12 +20,14 @@ from medtransfer.metrics.declared_metrics import compute_metrics
 from medtransfer.models import network
 from medtransfer.models.catalogue import resolve_model
 from medtransfer.models.decoders import Decoder, build_segmenter
+from medtransfer.models.doubled_convolution import FROM_POSITIONS_FROZEN, DoublingBlock
 from medtransfer.models.network import state_hash
-from medtransfer.protocols import feature_maps, frozen_decoder
+from medtransfer.protocols import bench_features, feature_maps, frozen_decoder
 from medtransfer.protocols.feature_maps import extract_feature_maps
 from medtransfer.protocols.frozen_decoder import MapDecoder, fit_frozen_decoder, frozen_encoder
 from medtransfer.protocols.frozen_decoder_settings import FrozenDecoderSettings
 from medtransfer.protocols.transfer_protocol import Bench, Transfer, TransferRequest
+from medtransfer.training.device_policy import VARIABLE
 
 QUICK = FrozenDecoderSettings(image_size=32, epochs=2, decoder_channels=(8, 8))
 
@@ -78,6 +80,41 @@ def test_features_are_computed_once_for_all_requests(
     cases = drawn.drawn_masks(40)
     list(fit_frozen_decoder(QUICK, bench(cases, tmp_path), [request(cases, 1), request(cases, 2)]))
     assert sum(seen) == 40
+
+
+def test_blocks_convolve_first_as_beside_frozen_maps(
+    drawn: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    least: list[int | None] = []
+    original = frozen_decoder.fit_network
+
+    def spy(decoder: nn.Module, *args: Any, **settings: Any) -> Any:
+        least.extend(
+            block.convolves_first_from for block in decoder.modules() if isinstance(block, DoublingBlock)
+        )
+        return original(decoder, *args, **settings)
+
+    monkeypatch.setattr(frozen_decoder, "fit_network", spy)
+    cases = drawn.drawn_masks(20)
+    list(fit_frozen_decoder(QUICK, bench(cases, tmp_path), [request(cases)]))
+    assert set(least) == {FROM_POSITIONS_FROZEN}
+
+
+@pytest.mark.parametrize("products", ["library", "convolutions"])
+def test_features_are_computed_by_the_policy_s_library(
+    drawn: ModuleType, tmp_path: Path, products: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    original = bench_features.extract_embeddings
+
+    def spy(*args: Any, **settings: Any) -> Any:
+        asked.append(settings["products"])
+        return original(*args, **settings)
+
+    monkeypatch.setenv(VARIABLE, f"products={products}")
+    monkeypatch.setattr(bench_features, "extract_embeddings", spy)
+    bench_features.bench_features(bench(drawn.drawn_masks(4), tmp_path), 32)
+    assert asked == [products]
 
 
 def test_numbers_do_not_depend_on_other_requests(drawn: ModuleType, tmp_path: Path) -> None:
