@@ -36,7 +36,8 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def in_usual_memory(work: Callable[[], Any]) -> Any:
     """Do work in the pages that a process gets which never asked for others, and return its result.
 
-    Ours asks for huge pages where it makes many passes, and what the process keeps of them afterwards would speed up its rival too.
+    Ours asks for huge pages where it makes many passes, and what the process keeps of them afterwards would speed up
+    its rival too.
     """
     if _HUGE_PAGES.is_file() and "[madvise]" in _HUGE_PAGES.read_text(encoding="ascii"):
         advise_heap(mmap.MADV_NOHUGEPAGE)
