@@ -14,7 +14,7 @@ from medtransfer.core.errors import ShapeError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.protocols.logistic_heads import LogisticHeads, binary_path, fit_heads
 from medtransfer.protocols.logistic_heads.binary_path import fit_binary_path
-from medtransfer.protocols.logistic_heads.geometry import CaseGeometry, FeatureGeometry
+from medtransfer.protocols.logistic_heads.geometry import CaseGeometry, FeatureGeometry, build_geometry
 from medtransfer.protocols.logistic_heads.standardisation import Standardisation
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 5))
@@ -94,6 +94,13 @@ def test_both_geometries_end_at_the_same_heads() -> None:
         weights = by_case.weights(one.vector[None])[0]
         assert np.linalg.norm(weights - other.vector) <= 2e-3 * np.linalg.norm(other.vector)
         assert one.intercept == pytest.approx(other.intercept, rel=5e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cases", "geometry"), [(20, CaseGeometry), (100, CaseGeometry), (101, FeatureGeometry)]
+)
+def test_heads_are_held_by_case_until_there_are_many(cases: int, geometry: type) -> None:
+    assert type(build_geometry(np.ones((cases, 80)))) is geometry
 
 
 @pytest.mark.parametrize("geometry", [CaseGeometry, FeatureGeometry])
