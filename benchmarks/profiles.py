@@ -1,15 +1,15 @@
 """Where an arm spends its CPU time: the network's operations, our packages, and the functions of ours that cost most.
 
-A thread looks at the stack of the main thread a few hundred times per second and gives the CPU seconds
-since it last looked to the place it finds. That costs about a percent and, unlike a tracer, does not make
-small functions look dear. A second run under ``torch.profiler`` divides the network's share by operation.
+A timer of CPU time interrupts the main thread a few hundred times per second and gives the CPU seconds since it
+last did to the place it finds. A thread that looks would not do: most of scipy's calls of LAPACK let no other run,
+and what comes after them would look dear. It costs about a percent and, unlike a tracer, does not make small
+functions look dear either. A second run under ``torch.profiler`` divides the network's share by operation.
 """
 
 from __future__ import annotations
 
 import resource
-import sys
-import threading
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.contest import Arm, Contest
 
 INTERVAL_S = 0.002
-"""Time between two looks."""
+"""CPU time between two looks."""
 LEAST_SECONDS = 0.5
 """CPU seconds that are watched at least; a shorter arm runs several times."""
 MOST_RUNS = 50
@@ -119,29 +119,30 @@ class Sampler:
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
         self.functions: Counter[str] = Counter()
+        self._last = 0.0
 
     def watch(self, work: Callable[[], Any]) -> None:
-        """Run some work on this thread and follow it."""
-        done, watched = threading.Event(), threading.get_ident()
-        before, spawned = time.process_time(), _children_seconds()
-        watcher = threading.Thread(target=self._follow, args=(watched, before, done), daemon=True)
-        watcher.start()
+        """Run some work on the main thread and follow it."""
+        spawned = _children_seconds()
+        self._last = time.process_time()
+        others = signal.signal(signal.SIGPROF, self._look)
+        signal.siginterrupt(signal.SIGPROF, False)  # noqa: FBT003 - it takes no names
+        signal.setitimer(signal.ITIMER_PROF, INTERVAL_S, INTERVAL_S)
         try:
             work()
         finally:
-            done.set()
-            watcher.join()
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, others)
         if (children := _children_seconds() - spawned) > 0:
             self.seconds[CHILDREN] += children
 
-    def _follow(self, watched: int, before: float, done: threading.Event) -> None:
-        while not done.wait(INTERVAL_S):
-            frame, now = sys._current_frames().get(watched), time.process_time()
-            place, function = place_of(frame)
-            self.seconds[place] += now - before
-            if function is not None:
-                self.functions[function] += now - before
-            before = now
+    def _look(self, _: int, frame: FrameType | None) -> None:
+        now = time.process_time()
+        place, function = place_of(frame)
+        self.seconds[place] += now - self._last
+        if function is not None:
+            self.functions[function] += now - self._last
+        self._last = now
 
 
 def place_of(frame: FrameType | None) -> tuple[str, str | None]:

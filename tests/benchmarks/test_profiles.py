@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ from torch import nn
 from benchmarks import profiles
 from benchmarks.contest import Arm, Contest, Goal
 from benchmarks.profiles import CHILDREN, NETWORK, REST, Profile, divide, kind_of, place_of, profile_ours
+from medtransfer.protocols.logistic_heads.geometry import CaseGeometry
 from medtransfer.stats.patients import patient_weights
 
 ROOT = Path(__file__).parents[2]
@@ -122,16 +125,29 @@ def test_child_processes_are_counted() -> None:
     assert found.cpu_s >= 0.3
 
 
-def test_a_failing_arm_fails_and_leaves_no_thread() -> None:
+def test_work_that_lets_no_other_thread_run_is_found_where_it_is() -> None:
+    features = np.random.default_rng(0).standard_normal((500, 600))
+    space, curvatures = CaseGeometry(features), np.ones(500)
+
+    def work() -> None:
+        for _ in range(100):
+            space.factorise(curvatures, np.float64)
+            space.margins(curvatures)
+
+    functions = profile_ours("R0", contest(work)).functions
+    assert next(iter(functions)) == "protocols/logistic_heads/geometry.py:cholesky_of"
+    assert functions.get("protocols/logistic_heads/geometry.py:margins", 0) < 0.2
+
+
+def test_a_failing_arm_fails_and_leaves_no_timer() -> None:
     def work() -> None:
         raise RuntimeError("no pictures")
 
-    import threading
-
-    before = threading.active_count()
+    before = signal.getsignal(signal.SIGPROF)
     with pytest.raises(RuntimeError, match="no pictures"):
         profiles.Sampler().watch(work)
-    assert threading.active_count() == before
+    assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
+    assert signal.getsignal(signal.SIGPROF) == before
 
 
 def test_a_short_arm_runs_several_times_and_tells_the_seconds_of_one() -> None:
