@@ -21,7 +21,7 @@ from medtransfer.training import fit_network as module
 from medtransfer.training.fit_network import FitResult, fit_network
 from medtransfer.training.goal import Goal
 from medtransfer.training.learning_rate import LearningRate
-from medtransfer.training.losses import build_loss
+from medtransfer.training.losses import Loss, Term, build_loss
 from medtransfer.training.optimiser_steps import parts_of
 from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import TensorBatch
@@ -239,15 +239,21 @@ def test_non_finite_gradient_names_its_step() -> None:
         return LOSS(_BadGradient.apply(logits) if in_training and next(calls) == 5 else logits, targets)
 
     with pytest.raises(TrialError, match=r"finite gradient, got nan at step 5 \(epoch 1\)") as caught:
-        fit(network(), goal=replace(GOAL, loss=loss))
+        fit(network(), goal=replace(GOAL, loss=Loss((Term(loss),))))
     assert caught.value.reason == "non_finite_loss"
+
+
+def test_normalisation_over_a_single_value_says_what_helps() -> None:
+    with pytest.raises(TrialError, match="Raise 'micro_batch' or 'batch_size' to 2 or more") as caught:
+        fit(network(), recipe=RECIPE.model_copy(update={"micro_batch": 1}))
+    assert caught.value.reason == "single_value"
 
 
 def test_huge_but_finite_gradients_are_no_error() -> None:
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         return 1e25 * LOSS(logits, targets)
 
-    assert len(fit(network(), goal=replace(GOAL, loss=loss)).curve) == 5
+    assert len(fit(network(), goal=replace(GOAL, loss=Loss((Term(loss),)))).curve) == 5
 
 
 def test_non_finite_validation_loss_ends_the_trial() -> None:
@@ -299,5 +305,9 @@ def test_a_batch_is_cut_into_parts_of_about_equal_size() -> None:
     assert [len(part.rows) for part in parts] == [3, 3, 3]
     assert torch.equal(torch.cat([part.inputs for part in parts]), batch.inputs)
     assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
+    assert [len(part.rows) for part in parts_of(batch, 2)] == [3, 2, 2, 2]
+    assert [len(part.rows) for part in parts_of(batch, 1)] == [1] * 9
+    three = TensorBatch(torch.arange(3)[:, None], torch.arange(3), np.arange(3))
+    assert [len(part.rows) for part in parts_of(three, 2)] == [3]
     several = TensorBatch([torch.arange(9), torch.arange(18).view(9, 2)], torch.arange(9), rows)
     assert [tuple(len(maps) for maps in part.inputs) for part in parts_of(several, 8)] == [(5, 5), (4, 4)]

@@ -73,9 +73,11 @@ class Execution:
         """Run training steps inside the block, in the number format the policy allows and by the shortest way.
 
         Raises:
-            TrialError: ``cannot_compile`` if the compiler fails.
+            TrialError: ``cannot_compile`` if the compiler fails, ``single_value`` if batch normalisation gets
+                maps of one position of a single case.
         """
         with ExitStack() as ways:
+            ways.enter_context(_single_values_told())
             ways.enter_context(fp32_products(self.place, tf32=self.policy.tf32 == "training"))
             if self.lifts_depthwise:
                 ways.enter_context(fp32_depthwise(self.network))
@@ -115,6 +117,20 @@ def _told_as_trial_error(backend: str) -> Iterator[None]:
         yield
     except TorchDynamoException as error:
         raise _cannot_compile(backend, error) from error
+
+
+@contextmanager
+def _single_values_told() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrialError(
+            "single_value",
+            "training: expected at least two cases, or positions of a map, for every batch normalisation, got one. "
+            "Raise 'micro_batch' or 'batch_size' to 2 or more, or 'image_size'.",
+        ) from error
 
 
 def _cannot_compile(backend: str, error: Exception) -> TrialError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,11 +14,47 @@ from medtransfer.core.errors import UsageError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.training.recipe import MaskLoss, TrainingRecipe
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From logits and targets of a batch to their mean loss, a scalar."""
-
 DICE_SMOOTH = 1.0
 """Pixels added to both sides of the soft Dice ratio, so that empty masks have a gradient."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A loss that is a mean, and over what."""
+
+    mean: Callable[[Tensor, Tensor], Tensor]
+    """From logits and targets of some cases to a scalar."""
+    count: Callable[[Tensor], Tensor] | None = None
+    """From targets to what the mean divides by, a scalar: known labels, weights of pixels. None where all cases
+    count the same."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss of a batch: the sum of its terms.
+
+    Means of several batches must not be averaged over their cases where a term's cases count differently;
+    the counts of its terms say how.
+    """
+
+    terms: tuple[Term, ...]
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of a batch, a scalar."""
+        return self.summed(self.means(logits, targets))
+
+    def means(self, logits: Tensor, targets: Tensor) -> list[Tensor]:
+        """Return each term of a batch, scalars."""
+        return [term.mean(logits, targets) for term in self.terms]
+
+    def counts(self, targets: Tensor) -> list[Tensor | None]:
+        """Return what each term divides by, scalars; None for the number of cases."""
+        return [None if term.count is None else term.count(targets) for term in self.terms]
+
+    @staticmethod
+    def summed(means: Sequence[Tensor]) -> Tensor:
+        """Return the sum of terms."""
+        return means[0] if len(means) == 1 else torch.stack(list(means)).sum()
 
 
 def output_count(kind: TaskKind, classes: int) -> int:
@@ -55,14 +93,15 @@ def build_loss(
         unknown_labels: Whether labels of a multi-label task may be NaN: they add nothing to the loss.
     """
     if kind is TaskKind.MULTI_CLASS:
-        return functional.cross_entropy
+        return Loss((Term(functional.cross_entropy),))
     if kind is TaskKind.SEGMENTATION:
         return _mask_loss(recipe.mask_loss, recipe.pixel_weights, batch_dice=recipe.batch_dice)
     if kind is TaskKind.BINARY:
-        return _binary_loss
+        return Loss((Term(_binary_loss),))
     if class_weights is None and not unknown_labels:
-        return _multi_label_loss
-    return _weighted_multi_label_loss(class_weights, unknown_labels=unknown_labels)
+        return Loss((Term(_multi_label_loss),))
+    mean = _weighted_multi_label_loss(class_weights, unknown_labels=unknown_labels)
+    return Loss((Term(mean, _known_labels if unknown_labels else None),))
 
 
 def soft_dice_loss(logits: Tensor, masks: Tensor, *, batch_dice: bool = False) -> Tensor:
@@ -114,16 +153,18 @@ def _foreground(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 
 def _mask_loss(name: MaskLoss, pixel_weights: Sequence[float] | None, *, batch_dice: bool) -> Loss:
     weights = None if pixel_weights is None else _Constant(pixel_weights)
-
-    def loss(logits: Tensor, masks: Tensor) -> Tensor:
-        parts = []
-        if "bce" in name:
-            parts.append(_pixel_loss(logits, masks, weights))
-        if "dice" in name:
-            parts.append(soft_dice_loss(logits, masks, batch_dice=batch_dice))
-        return torch.stack(parts).sum()
-
-    return loss
+    of_pixels = partial(_pixel_loss, weights=weights)
+    of_overlap = partial(soft_dice_loss, batch_dice=batch_dice)
+    terms = []
+    if "bce" in name:
+        terms.append(
+            Term(of_pixels, None if weights is None else partial(_weight_of_pixels, weights=weights))
+        )
+    if "dice" in name:
+        terms.append(Term(of_overlap))
+    if len(terms) > 1 and weights is None:
+        return Loss((Term(lambda logits, masks: of_pixels(logits, masks) + of_overlap(logits, masks)),))
+    return Loss(tuple(terms))
 
 
 def _pixel_loss(logits: Tensor, masks: Tensor, weights: _Constant | None) -> Tensor:
@@ -138,12 +179,25 @@ def _pixel_loss(logits: Tensor, masks: Tensor, weights: _Constant | None) -> Ten
         if weights is None:
             return functional.binary_cross_entropy_with_logits(logits, truth)
         losses = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-        background, object_ = weights.values
-        of_pixels = background + (object_ - background) * truth
-        return (losses * of_pixels).sum() / of_pixels.sum()
+        of_pixels = _object_weights(truth, weights)
+        return (losses * of_pixels).sum() / of_pixels.sum().clamp(min=torch.finfo(logits.dtype).tiny)
     return functional.cross_entropy(
         logits, masks.long(), weight=None if weights is None else weights.like(logits)
     )
+
+
+def _object_weights(truth: Tensor, weights: _Constant) -> Tensor:
+    """Return the weight of each pixel from whether it is the object's, 0 or 1."""
+    background, object_ = weights.values
+    return background + (object_ - background) * truth
+
+
+def _weight_of_pixels(masks: Tensor, weights: _Constant) -> Tensor:
+    """Return the weights of all pixels, added up."""
+    if len(weights.values) == 2:
+        return _object_weights((masks > 0).float(), weights).sum()
+    of_classes = weights.like(torch.empty((), device=masks.device))
+    return of_classes[masks.long()].sum()
 
 
 def _binary_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -154,7 +208,14 @@ def _multi_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
 
 
-def _weighted_multi_label_loss(class_weights: Sequence[float] | None, *, unknown_labels: bool) -> Loss:
+def _known_labels(labels: Tensor) -> Tensor:
+    """Return how many labels are not NaN."""
+    return (~labels.isnan()).sum()
+
+
+def _weighted_multi_label_loss(
+    class_weights: Sequence[float] | None, *, unknown_labels: bool
+) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the mean of weighted losses over all known labels, 0 where none is known."""
     weights = None if class_weights is None else _Constant(class_weights)
 

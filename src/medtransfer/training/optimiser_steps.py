@@ -89,9 +89,14 @@ class OptimiserSteps:
             self._fabric.backward(loss)
             return loss.detach()
         total = torch.zeros((), device=self._fabric.device)
+        of_batch = self._loss.counts(batch.targets)
         for part in parts_of(batch, self._micro_batch):
-            share = len(part.rows) / cases
-            loss = self._loss(self._forward(part.inputs), part.targets) * share
+            means = self._loss.means(self._forward(part.inputs), part.targets)
+            shares = [
+                len(part.rows) / cases if whole is None or count is None else _share(count, whole)
+                for count, whole in zip(self._loss.counts(part.targets), of_batch, strict=True)
+            ]
+            loss = self._loss.summed([mean * share for mean, share in zip(means, shares, strict=True)])
             self._fabric.backward(loss)
             total += loss.detach().float()
         return total
@@ -102,12 +107,20 @@ class OptimiserSteps:
             group["lr"] = rate * group["rate_factor"]
 
 
+def _share(count: Tensor, whole: Tensor) -> Tensor:
+    """Return the share of a part in what a mean over the whole batch divides by; 0 of nothing is 0."""
+    return torch.where(whole > 0, count / whole, 0.0)
+
+
 def parts_of(batch: TensorBatch, most: int) -> Iterator[TensorBatch]:
     """Yield a batch in parts of about equal size, each of at most ``most`` cases.
 
-    Equal sizes keep batch normalisation from meeting a single case at the end.
+    Batch normalisation may not be able to learn from a single case, so that no part has one unless ``most`` is 1:
+    with ``most`` 2, one part of an odd batch has 3 cases.
     """
-    places = np.array_split(np.arange(len(batch.rows)), math.ceil(len(batch.rows) / most))
+    cases = len(batch.rows)
+    count = math.ceil(cases / most) if most == 1 else max(1, min(math.ceil(cases / most), cases // 2))
+    places = np.array_split(np.arange(cases), count)
     for place in places:
         window = slice(int(place[0]), int(place[-1]) + 1)
         inputs = (
