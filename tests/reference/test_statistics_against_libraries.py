@@ -236,4 +236,5 @@ def test_paired_draws_vary_as_delong_says() -> None:
     gap = float(weighted_auc(first, labels, np.ones((1, 300)))[0]) - float(
         weighted_auc(second, labels, np.ones((1, 300)))[0]
     )
-    assert paired_bootstrap_p(differences) == pytest.approx(2 * stats.norm.sf(abs(gap) / spread), abs=0.05)
+    expected = 2 * stats.norm.sf(abs(gap) / spread)
+    assert paired_bootstrap_p(differences, gap, patients=300) == pytest.approx(expected, abs=0.05)

@@ -48,7 +48,7 @@ def test_an_interval_beyond_the_range_is_printed_and_flagged() -> None:
 def test_a_collapsed_run_is_flagged_and_ordinary_spread_is_not() -> None:
     assert far_runs({0: 0.81, 1: 0.82, 2: 0.80, 3: 0.83, 7: 0.0025}) == [7]
     assert far_runs({0: 0.81, 1: 0.82, 2: 0.80, 3: 0.83, 4: 0.79}) == []
-    assert far_runs({0: 0.5, 1: 0.5, 2: 0.5, 3: 0.5, 4: 0.6}) == [4]
+    assert far_runs({0: 0.5, 1: 0.5, 2: 0.5, 3: 0.5, 4: 0.6}) == []
     assert far_runs({0: 0.5, 1: 0.5 + 1e-16, 2: 0.5, 3: 0.5}) == []
     assert far_runs({0: 0.1, 1: 0.9, 2: 0.9}) == []
 
@@ -59,6 +59,15 @@ def test_a_deterministic_result_takes_the_interval_over_patients() -> None:
     assert (estimate.mean, estimate.std, estimate.over, estimate.patients) == (0.8, None, "test patients", 12)
     assert (estimate.low, estimate.high) == pytest.approx((0.705, 0.895))
     assert "12 test patients" in estimate.remarks[0]
+
+
+def test_an_interval_without_width_says_that_it_says_little() -> None:
+    perfect = estimate_over_patients([(0, 1.0)], 0, bootstrap_interval(np.ones(100), 1.0, patients=40))
+    assert (perfect.low, perfect.high) == (1.0, 1.0)
+    assert perfect.remarks == ("no draw of patients differed: the interval has no width and says little",)
+    alone = estimate_over_patients([(0, 1.0)], 0, bootstrap_interval(np.ones(100), 1.0, patients=1))
+    assert (alone.low, alone.over) == (None, None)
+    assert "no interval: there are fewer than two patients" in alone.remarks
 
 
 def test_too_many_undefined_draws_leave_no_interval_but_a_reason() -> None:

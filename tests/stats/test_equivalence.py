@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import norm, t
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from medtransfer.core.errors import ShapeError
@@ -72,7 +72,7 @@ class TestOverPatients:
         )
         expected = max(norm.sf((0.01 + 0.002) / 0.004), norm.cdf((0.002 - 0.01) / 0.004))
         assert found.p == pytest.approx(expected, abs=0.006)
-        half = norm.ppf(0.95) * 0.004
+        half = t.ppf(0.95, 49) * 0.004
         assert (found.low, found.high) == pytest.approx((0.002 - half, 0.002 + half), abs=3e-4)
         assert (found.equivalent, found.unit, found.paired) == (True, "patients", True)
         assert (found.t_low, found.t_high, found.df) == (None, None, None)
@@ -84,8 +84,9 @@ class TestOverPatients:
         self, seed: int, margin: float, draws: int
     ) -> None:
         d = np.random.default_rng(seed).normal(0.005, 0.01, draws)
-        found = equivalence_by_cases(0.5, 0.5, 0.5 + d, np.full(draws, 0.5), margin, patients=50, alpha=0.1)
-        assert (found.low, found.high) == pytest.approx(tuple(np.quantile(d, [0.1, 0.9])))
+        found = equivalence_by_cases(0.505, 0.5, 0.5 + d, np.full(draws, 0.5), margin, patients=9, alpha=0.1)
+        ends = 0.005 + t.ppf(0.9, 8) / norm.ppf(0.9) * (np.quantile(d, [0.1, 0.9]) - 0.005)
+        assert (found.low, found.high) == pytest.approx(tuple(ends))
         if found.equivalent:
             assert max(abs(found.low or 0), abs(found.high or 0)) < margin
         elif found.p is not None and found.p > 0.1 + 2 / draws:  # one draw of slack between rank and quantile
@@ -102,6 +103,19 @@ class TestOverPatients:
         found = equivalence_by_cases(0.8, 0.8, self.SHARED, self.SHARED, 1e-6, patients=50)
         assert found.p == pytest.approx(1 / 4001)
         assert found.equivalent
+
+    @pytest.mark.parametrize("df", [None, 3.5])
+    def test_few_patients_give_the_p_of_the_t_test(self, df: float | None) -> None:
+        draws = 0.002 + 0.004 * norm.ppf(np.arange(1, 10_000) / 10_000)
+        found = equivalence_by_cases(0.802, 0.8, draws, np.zeros(9999), 0.01, patients=12, df=df)
+        assert found.p == pytest.approx(t.sf((0.01 - 0.002) / 0.004, df or 11), abs=2e-4)
+
+    @pytest.mark.parametrize("patients", [2, 3, 4, 5, 8])
+    def test_no_p_is_below_that_of_turned_signs(self, patients: int) -> None:
+        found = equivalence_by_cases(0.8, 0.8, self.SHARED, self.SHARED, 1e-6, patients=patients)
+        assert found.p == 2**-patients
+        assert found.equivalent == (patients > 4)
+        assert (found.low is None) == (patients <= 4)
 
     def test_one_patient_or_too_many_undefined_draws_decide_nothing(self) -> None:
         holes = np.where(np.arange(100) < 6, np.nan, 0.5)

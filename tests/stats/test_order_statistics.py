@@ -63,8 +63,14 @@ def test_the_limit_is_five_scaled_deviations_of_the_median() -> None:
     assert far_from_the_others([*others, values[-1] + 0.02])[-1]
 
 
+def test_where_most_runs_are_equal_none_is_apart() -> None:
+    """An accuracy of few cases repeats itself, and then there is no deviation to measure by."""
+    assert not any(far_from_the_others([0.90, 0.90, 0.90, 0.92, 0.90]))
+    assert not any(far_from_the_others([0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2, 0.4]))
+
+
 def test_equal_runs_with_rounding_are_not_apart() -> None:
     assert not any(far_from_the_others([0.3, 0.1 + 0.2, 0.3, 0.3]))
-    assert far_from_the_others([0.3, 0.3, 0.3, 0.4])[-1]
+    assert far_from_the_others([0.3, 0.31, 0.3, 0.29, 0.4])[-1]
     with pytest.raises(ShapeError, match="Leave failed runs out"):
         far_from_the_others([0.3, float("nan")])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from medtransfer.core.errors import ShapeError
 from medtransfer.stats import patients as patients_module
@@ -71,34 +72,70 @@ class TestInterval:
 
     @pytest.mark.parametrize(("patients", "flags"), [(29, ("few_patients",)), (30, ())])
     def test_few_patients_are_flagged(self, patients: int, flags: tuple[str, ...]) -> None:
-        assert bootstrap_interval(np.full(10, 0.5), 0.5, patients=patients).flags == flags
+        assert bootstrap_interval(np.linspace(0.4, 0.6, 10), 0.5, patients=patients).flags == flags
 
     @pytest.mark.parametrize("draws", [np.array([np.inf]), np.array([]), np.zeros((2, 2))])
     def test_what_are_no_draws_is_refused(self, draws: Any) -> None:
         with pytest.raises(ShapeError, match="draws: expected finite or NaN values"):
             bootstrap_interval(draws, 0.5, patients=5)
 
+    def test_one_patient_gives_no_interval(self) -> None:
+        found = bootstrap_interval(np.full(10, 0.5), 0.5, patients=1)
+        assert (found.low, found.high, found.reason) == (None, None, "there are fewer than two patients")
+        assert "draws_do_not_differ" not in found.flags
+
+    def test_draws_that_do_not_differ_are_flagged(self) -> None:
+        perfect = bootstrap_interval(np.full(10, 1.0), 1.0, patients=40)
+        assert (perfect.low, perfect.high, perfect.flags) == (1.0, 1.0, ("draws_do_not_differ",))
+        rounded = bootstrap_interval(np.array([0.3, 0.1 + 0.2, np.nan] + [0.3] * 30), 0.3, patients=40)
+        assert rounded.flags == ("draws_do_not_differ",)
+        assert bootstrap_interval(np.array([1.0, 1.0, 0.999]), 1.0, patients=40).flags == ()
+
     def test_a_level_is_a_share(self) -> None:
         with pytest.raises(ShapeError, match="confidence: expected a share"):
             bootstrap_interval(np.array([0.5]), 0.5, patients=50, confidence=95)
 
 
+MANY = 1000
+"""Patients with which draws are hardly moved, and no p-value is too small."""
+
+
 class TestP:
     def test_it_counts_the_observed_one_and_both_sides(self) -> None:
         differences = np.array([0.1] * 96 + [-0.1] * 3)
-        assert paired_bootstrap_p(differences) == paired_bootstrap_p(-differences) == 2 * 4 / 100
+        assert paired_bootstrap_p(differences, 0.09, patients=MANY) == 2 * 4 / 100
+        assert paired_bootstrap_p(-differences, -0.09, patients=MANY) == 2 * 4 / 100
 
     def test_draws_at_zero_count_for_both_sides(self) -> None:
-        assert paired_bootstrap_p(np.zeros(50)) == 1.0
-        assert paired_bootstrap_p(np.array([0.1] * 94 + [0.0] * 5)) == pytest.approx(2 * 6 / 100)
+        assert paired_bootstrap_p(np.zeros(50), 0.0, patients=MANY) == 1.0
+        some = np.array([0.1] * 94 + [0.0] * 5)
+        assert paired_bootstrap_p(some, 0.095, patients=MANY) == pytest.approx(2 * 6 / 100)
+
+    @pytest.mark.parametrize("df", [None, 4.5])
+    def test_normal_draws_give_the_p_of_the_t_test(self, df: float | None) -> None:
+        draws = 0.05 + 0.02 * stats.norm.ppf(np.arange(1, 10_000) / 10_000)
+        found = paired_bootstrap_p(draws, 0.05, patients=10, df=df)
+        assert found == pytest.approx(2 * stats.t.sf(0.05 / 0.02, df or 9), abs=2e-4)
 
     def test_it_has_a_floor(self) -> None:
-        assert paired_bootstrap_p(np.full(9999, 0.1)) == smallest_p(9999) == 2e-4
-        assert smallest_p(1) == 1.0
+        sure = np.full(9999, 0.1)
+        assert paired_bootstrap_p(sure, 0.1, patients=MANY) == smallest_p(9999, MANY) == 2e-4
+        assert smallest_p(1, MANY) == 1.0
+
+    @pytest.mark.parametrize("patients", [2, 3, 4, 5, 6, 10])
+    def test_no_p_is_below_that_of_turned_signs(self, patients: int) -> None:
+        """The smallest p of all sign patterns is that of differences with one sign: two patterns of 2^n."""
+        expected = 2 / 2**patients
+        sure = np.full(9999, 0.1)
+        assert paired_bootstrap_p(sure, 0.1, patients=patients) == smallest_p(9999, patients) == expected
+
+    def test_one_patient_gives_none(self) -> None:
+        assert paired_bootstrap_p(np.full(100, 0.1), 0.1, patients=1) is None
+        assert smallest_p(9999, 1) == 1.0
 
     def test_undefined_draws_leave_it_or_end_it(self) -> None:
         draws = np.full(100, 0.1)
         draws[:5] = np.nan
-        assert paired_bootstrap_p(draws) == pytest.approx(2 / 96)
+        assert paired_bootstrap_p(draws, 0.1, patients=MANY) == pytest.approx(2 / 96)
         draws[5] = np.nan
-        assert paired_bootstrap_p(draws) is None
+        assert paired_bootstrap_p(draws, 0.1, patients=MANY) is None

@@ -124,8 +124,14 @@ class TestOverPatients:
         assert (group.best, group.members, group.undetermined) == ("a", ("a", "b"), ("d",))
         assert group.unit == "patients"
         assert group.n == dict.fromkeys("abcd", 50)
-        assert group.smallest_adjusted_p == pytest.approx(2 * smallest_p(1000))
-        assert group.adjusted_p["c"] == pytest.approx(2 * smallest_p(1000))
+        assert group.smallest_adjusted_p == pytest.approx(2 * smallest_p(1000, 50))
+        assert group.adjusted_p["c"] == pytest.approx(2 * smallest_p(1000, 50))
+
+    def test_few_patients_separate_nobody(self) -> None:
+        points, draws = self.cells()
+        group = tie_group_by_cases(points, draws, patients=5)
+        assert group.members == ("a", "b", "c")
+        assert group.smallest_adjusted_p == group.adjusted_p["c"] == 2 * 2**-4
 
     def test_the_detectable_difference_is_at_the_corrected_rate(self) -> None:
         points, draws = self.cells()

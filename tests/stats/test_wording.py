@@ -126,7 +126,13 @@ class TestStanding:
 
     def test_too_few_draws_are_said(self) -> None:
         assert describe_standing(few_draws(), "b").endswith(
-            "; cannot be significant with so few draws (smallest adjusted p 0.500)"
+            "; cannot be significant with so few draws or patients (smallest adjusted p 0.500)"
+        )
+
+    def test_where_no_test_can_reject_no_difference_is_called_detectable(self) -> None:
+        assert describe_standing(few_draws(), "b") == (
+            "not separable from the best at n = 40 patients; cannot be significant with so few draws or patients "
+            "(smallest adjusted p 0.500)"
         )
 
     def test_undefined_metrics_are_said(self) -> None:
@@ -163,6 +169,19 @@ class TestGroup:
 
     def test_patients_are_called_patients(self) -> None:
         assert "at n = 40 patients: b (1 test" in describe_tie_group(few_draws())
+
+    def test_too_few_draws_for_the_family_are_said_instead_of_a_limit(self) -> None:
+        shared = np.random.default_rng(2).normal(0, 0.003, 2000)
+        points = {f"m{place:02d}": 0.9 - 0.006 * place for place in range(60)}
+        group = tie_group_by_cases(points, {n: p + shared for n, p in points.items()}, patients=6000)
+        assert len(group.members) == 60
+        assert describe_tie_group(group).endswith(
+            "m59 (59 tests, Holm correction, alpha 0.05); cannot be significant with so few draws or patients "
+            "(smallest adjusted p 0.059)."
+        )
+        fewer = dict(list(points.items())[:50])  # 49 / 1000.5 is below alpha: all but the best fall out
+        group = tie_group_by_cases(fewer, {n: p + shared for n, p in fewer.items()}, patients=6000)
+        assert "draws" not in describe_tie_group(group)
 
 
 class TestComparison:
@@ -219,9 +238,13 @@ class TestIntervals:
     def test_patients(self) -> None:
         many = bootstrap_interval(np.linspace(0.4, 0.6, 201), 0.5, patients=50)
         assert describe_interval(many) == "0.500 (95 % interval 0.405 to 0.595 over 50 patients)"
-        few = bootstrap_interval(np.full(10, 0.5), 0.5, patients=5)
+        few = bootstrap_interval(np.linspace(0.4, 0.6, 10), 0.5, patients=5)
         assert describe_interval(few).endswith(
             "over 5 patients; few patients, the interval tends to be too narrow)"
+        )
+        flat = bootstrap_interval(np.full(10, 1.0), 1.0, patients=50)
+        assert describe_interval(flat).endswith(
+            "over 50 patients; no draw of patients differed, the interval has no width and says little)"
         )
 
     def test_no_interval_has_a_reason(self) -> None:

@@ -150,6 +150,8 @@ def estimate_over_patients(
         said.append(
             f"{count(interval.patients, 'test patient')}: an interval over so few tends to be too narrow"
         )
+    if "draws_do_not_differ" in interval.flags:
+        said.append("no draw of patients differed: the interval has no width and says little")
     return Estimate(
         runs=tuple(runs),
         undefined=undefined,

@@ -44,7 +44,8 @@ class Comparison:
     difference: float
     """A - B in metric units."""
     low: float | None
-    """Lower end of the two-sided interval of the difference, not adjusted."""
+    """Lower end of the two-sided interval of the difference, not adjusted; null without a p-value, or with
+    so few patients that no p-value of its error rate exists."""
     high: float | None
     """Upper end of the two-sided interval of the difference."""
     confidence: float

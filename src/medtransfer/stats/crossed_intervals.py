@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from medtransfer.core.errors import ShapeError
 from medtransfer.stats.crossed_draws import FloatArray, crossed_draws
 from medtransfer.stats.patients import FEW_PATIENTS, MOST_UNDEFINED
+from medtransfer.stats.stretched_draws import stretched_interval
 from medtransfer.stats.summaries import check_confidence, sample_std, summarise_runs
 
 CrossedFlag = Literal["few_patients", "one_run", "runs_do_not_vary"]
@@ -132,7 +132,7 @@ def _interval(models: tuple[CrossedRuns, ...], patients: int, confidence: float)
         total = sum(part for part, _ in parts)
         share = from_runs / total if total > 0 else 0.0
         df = _freedom(parts, total)
-        low, high = _stretched(crossed[defined], point, df, confidence)
+        low, high = stretched_interval(crossed[defined], point, df, confidence)
     return CrossedInterval(
         point=point,
         low=low,
@@ -158,13 +158,6 @@ def _freedom(parts: list[tuple[float, int]], total: float) -> float:
     if total <= 0:
         return float(parts[-1][1])
     return 1 / sum((part / total) ** 2 / freedom for part, freedom in parts if part > 0)
-
-
-def _stretched(draws: FloatArray, point: float, df: float, confidence: float) -> tuple[float, float]:
-    level = (1 + confidence) / 2
-    factor = float(stats.t.ppf(level, df) / stats.norm.ppf(level))
-    low, high = np.quantile(draws, [1 - level, level])
-    return point - factor * (point - float(low)), point + factor * (float(high) - point)
 
 
 def _reason(undefined: int, draws: int, patients: int) -> str | None:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError
 from medtransfer.stats.comparisons import Arm
-from medtransfer.stats.patients import MOST_UNDEFINED, checked_draws
+from medtransfer.stats.patients import MOST_UNDEFINED, checked_draws, sign_flip_floor
+from medtransfer.stats.stretched_draws import stretched_draws, stretched_interval
 from medtransfer.stats.summaries import sample_std, summarise_runs
 from medtransfer.stats.t_distribution import t_above, t_below, t_quantile
 
@@ -34,7 +35,7 @@ class Equivalence:
     p: float | None
     """Larger of the two one-sided p-values; null when undetermined, never NaN."""
     low: float | None
-    """Lower end of the interval of level 1 - 2 alpha."""
+    """Lower end of the interval of level 1 - 2 alpha; null where so few patients give no p below alpha."""
     high: float | None
     """Upper end of that interval."""
     alpha: float
@@ -110,12 +111,15 @@ def equivalence_by_cases(
     margin: float,
     *,
     patients: int,
+    df: float | None = None,
     alpha: float = 0.05,
 ) -> Equivalence:
     """Test whether two models differ by less than a margin on other patients; for deterministic cells.
 
     Both one-sided p-values are shares of paired bootstrap draws beyond the margin,
-    ``(1 + #(d* <= -margin)) / (B + 1)`` and ``(1 + #(d* >= margin)) / (B + 1)``.
+    ``(1 + #(d* <= -margin)) / (B + 1)`` and ``(1 + #(d* >= margin)) / (B + 1)``. The draws are those
+    of :func:`~medtransfer.stats.case_comparisons.compare_by_cases`, moved away from the point by t / z,
+    and neither p-value is below ``2 ** -patients``.
 
     Args:
         point_a: Metric of A on all cases.
@@ -123,12 +127,13 @@ def equivalence_by_cases(
         draws_a: Metric of A per draw of patients, shape (B,), NaN where undefined.
         draws_b: Metric of B on the same draws, shape (B,).
         margin: Margin in metric units, positive.
-        patients: Number of patients that were resampled.
+        patients: Number of patients that were resampled; not of cases.
+        df: Degrees of freedom of the spread of the draws; one less than patients by default.
         alpha: Error rate, in (0, 0.5).
 
     Returns:
         The tests, without t and df; without p below two patients, or where more than 5 % of the draws
-        are undefined.
+        are undefined. There is no interval either where so few patients give no p below alpha.
 
     Raises:
         ShapeError: If the draws do not have the same shape, a point is not finite, or margin or alpha
@@ -144,9 +149,14 @@ def equivalence_by_cases(
     differences = (a - b)[~np.isnan(a - b)]
     if patients < 2 or len(a) - len(differences) > MOST_UNDEFINED * len(a):
         return found
-    beyond = max(int((differences <= -margin).sum()), int((differences >= margin).sum()))
-    low, high = (float(end) for end in np.quantile(differences, [alpha, 1 - alpha]))
-    return replace(found, p=(1 + beyond) / (len(differences) + 1), low=low, high=high)
+    freedom, floor = patients - 1 if df is None else df, sign_flip_floor(patients)
+    moved = stretched_draws(differences, found.difference, freedom)
+    beyond = max(int((moved <= -margin).sum()), int((moved >= margin).sum()))
+    found = replace(found, p=max((1 + beyond) / (len(moved) + 1), floor))
+    if floor >= alpha:
+        return found
+    low, high = stretched_interval(differences, found.difference, freedom, 1 - 2 * alpha)
+    return replace(found, low=low, high=high)
 
 
 def _tested(

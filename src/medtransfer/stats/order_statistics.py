@@ -20,6 +20,7 @@ LEAST_RUNS_FOR_FAR = 4
 """Runs below which none is called far from the others."""
 
 _SAME_VALUE = 1e-9
+"""Deviations up to this are rounding."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Median
 def far_from_the_others(values: Sequence[float]) -> tuple[bool, ...]:
     """Return for each run whether it lies more than 5 scaled MAD from the median, of four runs at least.
 
-    A single collapsed run hides in a standard deviation; it does not hide here.
+    A single collapsed run hides in a standard deviation; it does not hide here. Where most runs have the
+    same value, there is no deviation to measure by and none is flagged: a metric of few cases repeats itself.
 
     Args:
         values: One finite value per run.
@@ -101,5 +103,7 @@ def far_from_the_others(values: Sequence[float]) -> tuple[bool, ...]:
         return (False,) * len(values)
     numbers = np.asarray(values, dtype=np.float64)
     deviation = np.abs(numbers - np.median(numbers))
-    far = max(FAR_MADS * NORMAL_MAD * float(np.median(deviation)), _SAME_VALUE)
-    return tuple((deviation > far).tolist())
+    typical = float(np.median(deviation))
+    if typical <= _SAME_VALUE:
+        return (False,) * len(values)
+    return tuple((deviation > FAR_MADS * NORMAL_MAD * typical).tolist())

@@ -15,7 +15,7 @@ from medtransfer.stats.case_comparisons import compare_by_cases
 from medtransfer.stats.comparison_record import Better, Comparison, mirrored
 from medtransfer.stats.comparisons import Arm, welch_from_summaries
 from medtransfer.stats.corrections import holm
-from medtransfer.stats.patients import FloatArray, smallest_p
+from medtransfer.stats.patients import smallest_p
 from medtransfer.stats.run_scores import probability_of_outperforming
 from medtransfer.stats.summaries import summarise_runs
 
@@ -48,7 +48,7 @@ class Pairwise:
     n: Mapping[str, int]
     """Number of runs, or of patients, of every model."""
     smallest_adjusted_p: float = 0.0
-    """Smallest adjusted p-value the number of bootstrap draws allows; 0 for tests without a floor."""
+    """Smallest adjusted p-value the numbers of draws and of patients allow; 0 for tests without a floor."""
 
     def between(self, first: str, second: str) -> Comparison | None:
         """Return the first model against the second; null where one of them has no result.
@@ -141,8 +141,6 @@ def pairwise_by_cases(
         )
 
     found = {pair: compare(*pair) for pair in combinations(known, 2)}
-    positive = {name for name, drawn in values.items() if _all_positive(drawn)}
-    unlike = {(b, a): compare(b, a) for a, b in found if not {a, b} <= positive}
     result = _pairwise(
         models,
         found,
@@ -150,10 +148,9 @@ def pairwise_by_cases(
         unit="patients",
         n=dict.fromkeys(models, patients),
         outperforms={},
-        other_way=unlike,
     )
-    floor = max((smallest_p(len(drawn)) for drawn in values.values()), default=0.0) * result.family_size
-    return replace(result, smallest_adjusted_p=min(1.0, floor))
+    floor = max((smallest_p(len(drawn), patients) for drawn in values.values()), default=0.0)
+    return replace(result, smallest_adjusted_p=min(1.0, floor * result.family_size))
 
 
 def _arm(values: Sequence[float]) -> Arm:
@@ -165,10 +162,6 @@ def _rate(alpha: float, testable: Iterable[str]) -> float:
     """Return the error rate of the first step of Holm's procedure, which detectable effects are stated at."""
     k = len(list(testable))
     return alpha / max(1, k * (k - 1) // 2)
-
-
-def _all_positive(drawn: FloatArray) -> bool:
-    return bool((drawn[~np.isnan(drawn)] > 0).all())
 
 
 def _outperforms(scores: Mapping[str, Sequence[float]], pair: Pair, compared: Comparison) -> float | None:
@@ -187,7 +180,6 @@ def _pairwise(
     unit: Literal["runs", "patients"],
     n: Mapping[str, int],
     outperforms: Mapping[Pair, float | None],
-    other_way: Mapping[Pair, Comparison] | None = None,
 ) -> Pairwise:
     """Correct the comparisons and write every pair both ways."""
     corrected = holm([comparison.p for comparison in found.values()])
@@ -199,8 +191,8 @@ def _pairwise(
     chances: dict[Pair, float | None] = {}
     for (pair, comparison), adjusted in zip(found.items(), corrected.values, strict=True):
         back = (pair[1], pair[0])
-        reverse = (other_way or {}).get(back) or mirrored(comparison)
-        comparisons[pair], comparisons[back] = adjust(comparison, adjusted), adjust(reverse, adjusted)
+        tested = adjust(comparison, adjusted)
+        comparisons[pair], comparisons[back] = tested, mirrored(tested)
         chance = outperforms.get(pair)
         chances[pair], chances[back] = chance, None if chance is None else 1 - chance
     return Pairwise(

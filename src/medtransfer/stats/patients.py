@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from medtransfer.core.errors import ShapeError
-from medtransfer.stats.summaries import check_confidence
+from medtransfer.stats.stretched_draws import stretched_draws
+from medtransfer.stats.summaries import check_confidence, same_number
 
 FloatArray = npt.NDArray[np.float64]
 CountArray = npt.NDArray[np.int32]
@@ -23,6 +24,8 @@ FEW_PATIENTS = 30
 """Below this number of patients a bootstrap interval tends to be too narrow."""
 MOST_UNDEFINED = 0.05
 """Largest share of draws in which a metric may be undefined."""
+
+IntervalFlag = Literal["few_patients", "draws_do_not_differ"]
 
 _CELLS_AT_ONCE = 1 << 22
 
@@ -45,8 +48,9 @@ class Interval:
     """Draws that lacked a class the metric needs and do not count."""
     patients: int
     """Number of patients that were resampled."""
-    flags: tuple[Literal["few_patients"], ...] = ()
-    """``few_patients``: fewer than 30."""
+    flags: tuple[IntervalFlag, ...] = ()
+    """``few_patients``: fewer than 30; ``draws_do_not_differ``: every draw has the same value, as with a
+    perfect score, so that the interval has no width and says little."""
     reason: str | None = None
     """Why the interval is null."""
 
@@ -98,7 +102,7 @@ def bootstrap_interval(
     """Return the percentile interval of a metric over draws of patients.
 
     Draws in which the metric is undefined are left out, which gives the distribution that
-    redrawing them would give; above 5 % of them there is no interval.
+    redrawing them would give; above 5 % of them there is no interval, nor is there below two patients.
 
     Args:
         values: Metric per draw, shape (B,), NaN where undefined.
@@ -119,6 +123,8 @@ def bootstrap_interval(
     reason = None
     if point is None:
         reason = "the metric is undefined on these cases"
+    elif patients < 2:
+        reason = "there are fewer than two patients"
     elif undefined > MOST_UNDEFINED * len(draws):
         reason = f"the metric is undefined in {undefined} of {len(draws)} draws of patients"
     low = high = None
@@ -132,21 +138,39 @@ def bootstrap_interval(
         draws=len(draws),
         undefined=undefined,
         patients=patients,
-        flags=("few_patients",) if patients < FEW_PATIENTS else (),
+        flags=_flags(defined if reason is None else None, patients),
         reason=reason,
     )
 
 
-def paired_bootstrap_p(differences: npt.NDArray[Any]) -> float | None:
+def _flags(defined: FloatArray | None, patients: int) -> tuple[IntervalFlag, ...]:
+    """Return what is said of an interval over the defined draws; null where there is no interval."""
+    same = defined is not None and same_number(float(defined.min()), float(defined.max()))
+    return (
+        *(("few_patients",) if patients < FEW_PATIENTS else ()),
+        *(("draws_do_not_differ",) if same else ()),
+    )
+
+
+def paired_bootstrap_p(
+    differences: npt.NDArray[Any], point: float, *, patients: int, df: float | None = None
+) -> float | None:
     """Return the two-sided p-value of a difference from its draws on the same patients.
 
-    ``2 min((1 + #(d* <= 0)) / (B + 1), (1 + #(d* >= 0)) / (B + 1))``, at most 1.
+    ``2 min((1 + #(d* <= 0)) / (B + 1), (1 + #(d* >= 0)) / (B + 1))``, at most 1, of the draws moved away
+    from the point by t / z (:func:`~medtransfer.stats.stretched_draws.stretched_draws`), and at least
+    ``2 ** (1 - patients)``: no test that turns the sign of each patient's difference gives less. Without
+    both, two equal models would differ at 5 % in 49 % of studies with 2 patients, in 10 % with 10.
+    Simulated, it is 6 to 7 % with 6 to 10 patients, 5 % from 20 on, and none below 6.
 
     Args:
         differences: A - B per draw, shape (B,), NaN where undefined.
+        point: A - B on all cases.
+        patients: Number of patients that were resampled; not of cases.
+        df: Degrees of freedom of the spread of the draws; one less than patients by default.
 
     Returns:
-        p in (0, 1]; null when more than 5 % of the draws are undefined.
+        p in (0, 1]; null below two patients, or when more than 5 % of the draws are undefined.
 
     Raises:
         ShapeError: If there are no draws, or one is infinite.
@@ -156,15 +180,29 @@ def paired_bootstrap_p(differences: npt.NDArray[Any]) -> float | None:
     """
     draws = checked_draws(differences)
     defined = draws[~np.isnan(draws)]
-    if len(draws) - len(defined) > MOST_UNDEFINED * len(draws):
+    if patients < 2 or len(draws) - len(defined) > MOST_UNDEFINED * len(draws):
         return None
-    tail = 1 + min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    return min(1.0, 2 * tail / (len(defined) + 1))
+    moved = stretched_draws(defined, point, patients - 1 if df is None else df)
+    tail = 1 + min(int((moved <= 0).sum()), int((moved >= 0).sum()))
+    return max(min(1.0, 2 * tail / (len(defined) + 1)), 2 * sign_flip_floor(patients))
 
 
-def smallest_p(draws: int) -> float:
-    """Return the smallest p-value :func:`paired_bootstrap_p` can give with so many draws."""
-    return min(1.0, 2 / (draws + 1))
+def sign_flip_floor(patients: int) -> float:
+    """Return the smallest one-sided p-value of a test that turns the signs of the patients' differences.
+
+    Args:
+        patients: Number of patients.
+
+    Example:
+        >>> sign_flip_floor(5)
+        0.03125
+    """
+    return 2.0**-patients
+
+
+def smallest_p(draws: int, patients: int) -> float:
+    """Return the smallest p-value :func:`paired_bootstrap_p` can give with so many draws of so many patients."""
+    return min(1.0, max(2 / (draws + 1), 2 * sign_flip_floor(patients)))
 
 
 def checked_draws(values: npt.NDArray[Any]) -> FloatArray:

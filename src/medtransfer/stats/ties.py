@@ -51,7 +51,7 @@ class TieGroup:
     alpha: float
     """Error rate of the family."""
     smallest_adjusted_p: float = 0.0
-    """Smallest adjusted p-value the number of bootstrap draws allows; 0 for tests without a floor."""
+    """Smallest adjusted p-value the numbers of draws and of patients allow; 0 for tests without a floor."""
 
     def standing(self, name: str) -> Standing:
         """Return where a model of the family stands.
@@ -150,7 +150,7 @@ def tie_group_by_cases(
         )
         for name in others
     }
-    floor = max((smallest_p(len(draws[name])) * len(others) for name in others), default=0.0)
+    floor = max((smallest_p(len(draws[name]), patients) * len(others) for name in others), default=0.0)
     return _group(
         ranked,
         compared,

@@ -39,7 +39,8 @@ def describe_standing(group: TieGroup, name: str, digits: int = 3) -> str:
         gap = _number(abs(comparison.difference), digits)
         return f"worse than the best by {gap} ({group.correction}-adjusted {_p(comparison.adjusted_p)})"
     counts = sorted({comparison.n_a, comparison.n_b})
-    return _not_separable("the best", counts, group.unit, comparison, digits) + _floor_remark(group)
+    limit = _limit_of(group, comparison.minimum_detectable_effect, digits)
+    return _not_separable("the best", counts, group.unit, limit)
 
 
 def describe_tie_group(group: TieGroup, digits: int = 3) -> str:
@@ -51,7 +52,7 @@ def describe_tie_group(group: TieGroup, digits: int = 3) -> str:
     tests = f"{group.family_size} test{plural}, {group.correction} correction, alpha {group.alpha:g}"
     if others:
         counts = sorted({group.n[name] for name in group.members})
-        limit = _limit(group.minimum_detectable_difference, digits)
+        limit = _limit_of(group, group.minimum_detectable_difference, digits)
         text = (
             f"Not separable from the best, {group.best}, at {_counts(counts, group.unit)}: "
             f"{', '.join(others)} ({tests}); {limit}."
@@ -81,7 +82,8 @@ def describe_comparison(comparison: Comparison, name_a: str, name_b: str, digits
         winner, loser = (name_a, name_b) if comparison.leader == "a" else (name_b, name_a)
         return f"{winner} is better than {loser}: {facts}."
     counts = sorted({comparison.n_a, comparison.n_b})
-    remark = _not_separable(name_b, counts, comparison.unit, comparison, digits)
+    limit = _limit(comparison.minimum_detectable_effect, digits)
+    remark = _not_separable(name_b, counts, comparison.unit, limit)
     return f"{name_a} is {remark} ({facts})."
 
 
@@ -109,12 +111,13 @@ def describe_interval(interval: Interval, digits: int = 3) -> str:
         return f"{point} (no interval: {interval.reason})"
     low, high = _number(interval.low, digits), _number(interval.high, digits)
     few = "; few patients, the interval tends to be too narrow" if "few_patients" in interval.flags else ""
+    flat = "; no draw of patients differed, the interval has no width and says little"
+    flat = flat if "draws_do_not_differ" in interval.flags else ""
     over = f"over {interval.patients} patients"
-    return f"{point} ({interval.confidence * 100:g} % interval {low} to {high} {over}{few})"
+    return f"{point} ({interval.confidence * 100:g} % interval {low} to {high} {over}{few}{flat})"
 
 
-def _not_separable(other: str, counts: list[int], unit: str, comparison: Comparison, digits: int) -> str:
-    limit = _limit(comparison.minimum_detectable_effect, digits)
+def _not_separable(other: str, counts: list[int], unit: str, limit: str) -> str:
     return f"not separable from {other} at {_counts(counts, unit)}; {limit}"
 
 
@@ -124,10 +127,12 @@ def _limit(detectable: float | None, digits: int) -> str:
     return f"smallest detectable difference {_number(detectable, digits)}"
 
 
-def _floor_remark(group: TieGroup) -> str:
-    if group.smallest_adjusted_p < group.alpha:
-        return ""
-    return f"; cannot be significant with so few draws (smallest adjusted p {group.smallest_adjusted_p:.3f})"
+def _limit_of(group: TieGroup, detectable: float | None, digits: int) -> str:
+    """Return what a test of the group would have found; nothing where no p-value can be below alpha."""
+    smallest = group.smallest_adjusted_p
+    if smallest < group.alpha:
+        return _limit(detectable, digits)
+    return f"cannot be significant with so few draws or patients (smallest adjusted p {smallest:.3f})"
 
 
 def _why_undetermined(group: TieGroup, name: str) -> str:

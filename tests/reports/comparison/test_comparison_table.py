@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from medtransfer.core.task_kind import TaskKind
 from medtransfer.reports.comparison import ModelComparison, Selection, compare_models
 from medtransfer.reports.comparison.comparison_table import (
     comparison_table,
@@ -90,6 +91,24 @@ def test_a_source_without_a_test_is_a_dash(two_models: Callable[..., Any]) -> No
     assert tests.text == "runs".ljust(9, "\u00a0") + "–"
     assert tests.details[1] == "both".ljust(9, "\u00a0") + "–"
     assert verdict.text == "undecided"
+
+
+def test_few_patients_leave_a_p_without_an_interval(
+    synthetic: ModuleType, two_models: Callable[..., Any]
+) -> None:
+    task = synthetic.MadeTask("liver", TaskKind.SEGMENTATION, ("liver",), ("dice",), {}, 12, 3)
+    found = compare_models(two_models([task]).evidence(), None, A, B)
+    ((_, _, tests, verdict),) = comparison_table(found).rows
+    for line, source in zip(tests.details, ("patients", "both"), strict=False):
+        name, p = line.split("–\u00a0\u00a0p\u00a0")
+        assert name.strip("\u00a0") == source
+        assert float(p) >= 0.125
+    assert verdict.text == "undecided"
+    (row,) = found.rows
+    (remark,) = [remark for remark in row.remarks if remark.startswith("cannot be significant over")]
+    assert remark == (
+        f"cannot be significant over 4 patients with {row.draws:,} draws and 1 test: no adjusted p is below 0.125"
+    )
 
 
 def test_names_that_attack_are_shown_as_text_on_one_line(synthetic: ModuleType) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medtransfer.core.task_kind import TaskKind
 from medtransfer.metrics.declared_metrics import metrics
 from medtransfer.reports.study_reading import read_study
 from medtransfer.reports.tables.model_profile import profile_table
@@ -80,3 +81,26 @@ def test_a_model_alone_has_no_distance(synthetic: ModuleType) -> None:
     reading = read_study(maker.evidence())
     (row,) = profile_table(reading, next(iter(reading.models.values()))).rows
     assert (row[3].text, row[3].details, row[4].text) == ("1 of 1", (), "only model")
+
+
+@pytest.mark.parametrize(("models", "open_ranks"), [(3, False), (24, True)])
+def test_brackets_that_so_few_draws_leave_open_are_said(
+    synthetic: ModuleType, models: int, open_ranks: bool
+) -> None:
+    task = synthetic.MadeTask("b", TaskKind.BINARY, ("n", "y"), ("auc",), cases=60, images_per_patient=1)
+    maker = synthetic.StudyMaker()
+    for place in range(models):
+        skill = 0.02 if place == 0 else 3.0
+        maker.add(task, f"net{place:02d}.x", "linear", varied=(), skill=skill)
+    reading = read_study(maker.evidence())
+    table = profile_table(reading, _model(reading, "net00.x"))
+    remarks = [note for note in table.notes if "so few draws" in note]
+    if not open_ranks:
+        assert not remarks
+        return
+    assert table.rows[0][3].details == ("[1, 24]",)
+    (remark,) = remarks
+    assert remark == (
+        "Brackets of b (linear, 100\xa0% of the training labels) span every rank whatever the results: no pair "
+        "can be significant with so few draws or patients (smallest adjusted p 0.055)."
+    )

@@ -121,10 +121,12 @@ def _words(text: str) -> str:
 def _test_line(test: SourceTests) -> str:
     name = _SHORT[test.source].ljust(9, _GAP)
     found = test.comparison
-    if found is None or found.low is None or found.high is None:
+    if found is None or found.p is None:
         return f"{name}{NONE}"
     p = found.p if found.correction is None else found.adjusted_p
     p_text = NONE if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+    if found.low is None or found.high is None:
+        return name + _words(f"{NONE}  p {p_text}")
     return name + _words(f"{signed(found.low)} to {signed(found.high)}  p {p_text}")
 
 

@@ -17,7 +17,7 @@ from medtransfer.reports.comparison.records import RunScores
 from medtransfer.reports.estimates import Slot, read_runs
 from medtransfer.reports.patient_draws import TaskPatients, number_of_draws, read_predictions
 from medtransfer.reports.subjects import ReportTask
-from medtransfer.stats.crossed_draws import crossed_draws
+from medtransfer.stats.crossed_intervals import CrossedRuns
 from medtransfer.stats.summaries import summarise_runs
 from medtransfer.store.records import Record
 
@@ -35,8 +35,8 @@ class ArmScores:
     """Its runs."""
     over_patients: FloatArray
     """Mean over the runs under each draw of patients, shape (B,), NaN where undefined."""
-    over_both: FloatArray | None
-    """The same with runs drawn again too; null for fewer than two runs."""
+    over_both: CrossedRuns | None
+    """Every run under each draw, to draw runs again too; null for fewer than two runs."""
     rescored: bool
     """Whether its predictions, scored today, give other values than those stored."""
 
@@ -110,10 +110,11 @@ class _Reader:
             value is None or abs(value - stored) > _SAME_VALUE
             for (value, _), (_, stored) in zip(scored, runs, strict=True)
         )
+        numbers = [value for _, value in runs]
         return ArmScores(
             runs=_run_scores(cell, runs, undefined),
             over_patients=table.mean(axis=0),
-            over_both=crossed_draws(table, self._seed(cell, side)) if len(runs) > 1 else None,
+            over_both=CrossedRuns(numbers, table, self._seed(cell, side)) if len(runs) > 1 else None,
             rescored=rescored,
         )
 

@@ -58,8 +58,12 @@ def _remarks(scores: PairScores, exact: ExactFloor | None, family: int, alpha: f
             f"{exact.floor:.2g} (adjusted {exact.adjusted_floor:.2g}). The test over runs rests on normally "
             "distributed runs"
         )
-    if smallest_p(scores.draws) * max(1, family) >= alpha:
-        yield f"cannot be significant over patients with {scores.draws:,} draws and {family} tests"
+    smallest = smallest_p(scores.draws, scores.patients) * max(1, family)
+    if scores.patients > 1 and smallest >= alpha:
+        yield (
+            f"cannot be significant over {count(scores.patients, 'patient')} with {scores.draws:,} draws and "
+            f"{count(family, 'test')}: no adjusted p is below {min(1.0, smallest):.3g}"
+        )
     if scores.patients < FEW_PATIENTS:
         yield f"{count(scores.patients, 'test patient')}: intervals over so few tend to be too narrow"
     if not scores.pair.task.facts.get("patients_known", True):

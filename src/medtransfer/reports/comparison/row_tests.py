@@ -14,6 +14,8 @@ from medtransfer.stats.case_comparisons import compare_by_cases
 from medtransfer.stats.comparison_record import Better, Comparison
 from medtransfer.stats.comparisons import Arm, welch
 from medtransfer.stats.corrections import holm
+from medtransfer.stats.crossed_draws import crossed_draws
+from medtransfer.stats.crossed_intervals import crossed_difference
 from medtransfer.stats.equivalence import equivalence_by_cases, equivalence_of_runs
 from medtransfer.stats.exact_tests import rank_sum
 from medtransfer.stats.run_scores import probability_of_outperforming
@@ -128,11 +130,13 @@ def _over_both(scores: PairScores, margin: float, alpha: float, rate: float) -> 
     if first is None or second is None:
         return SourceTests("runs and patients", None, None, None, "few-runs")
     means = (scores.a.runs.mean, scores.b.runs.mean)
+    drawn = (crossed_draws(first.values, first.seed), crossed_draws(second.values, second.seed))
+    df = crossed_difference(first, second, patients=scores.patients).df
     found = replace(
-        compare_by_cases(*means, first, second, _better(scores), patients=scores.patients, alpha=rate),
+        compare_by_cases(*means, *drawn, _better(scores), patients=scores.patients, df=df, alpha=rate),
         test="bootstrap over runs and patients, crossed",
     )
-    equivalence = equivalence_by_cases(*means, first, second, margin, patients=scores.patients, alpha=alpha)
+    equivalence = equivalence_by_cases(*means, *drawn, margin, patients=scores.patients, df=df, alpha=alpha)
     return SourceTests("runs and patients", found, equivalence, None, _gap(found))
 
 

@@ -9,7 +9,7 @@ from medtransfer.reports.figures.ticks import count_ticks
 from medtransfer.reports.phrases import listed, percent
 from medtransfer.reports.study_reading import StudyReading
 from medtransfer.reports.subjects import ReportModel
-from medtransfer.reports.tables.model_profile import DISTANCE_NOTE, RANKS_NOTE, Standing, standings
+from medtransfer.reports.tables.model_profile import DISTANCE_NOTE, Standing, rank_notes, standings
 from medtransfer.reports.tables.pairwise import signed
 from medtransfer.reports.tables.results import panel_title
 
@@ -35,13 +35,14 @@ def _chart(reading: StudyReading, model: ReportModel, found: Sequence[Standing])
     title = panel.block.label if len(fractions) > 1 else panel_title(panel)
     labels = [_tick(standing, several=len(fractions) > 1) for standing in found]
     ticks = tuple((float(place), label) for place, label in enumerate(labels))
+    metrics = listed(list(dict.fromkeys(standing.task.primary.title for standing in found)))
     unnamed = tuple((float(place), "") for place in range(len(found)))
     return Chart(
         id=f"profile-{list(reading.models).index(model.key) + 1}-{panel.number + 1}",
         title=f"{model.label}: profile over tasks, {title}",
         description=(
             f"Left: distance to the best mean of each task, 0 at the right. {DISTANCE_NOTE} Right: rank. "
-            f"{RANKS_NOTE} Metrics: {listed(list(dict.fromkeys(s.task.primary.title for s in found)))}."
+            f"{' '.join(rank_notes(found))} Metrics: {metrics}."
         ),
         panels=(
             ChartPanel(

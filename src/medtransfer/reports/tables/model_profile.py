@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from medtransfer.reports.cells import Cell
 from medtransfer.reports.estimates import Estimate, Slot
-from medtransfer.reports.phrases import NONE
+from medtransfer.reports.phrases import NONE, listed
 from medtransfer.reports.rows import RowReading
 from medtransfer.reports.study_reading import Panel, StudyReading
 from medtransfer.reports.subjects import ReportModel, ReportTask
@@ -68,6 +68,26 @@ def standings(reading: StudyReading, model: ReportModel) -> Iterator[Standing]:
                 yield _standing(reading, panel, row, model, means)
 
 
+def rank_notes(found: Iterable[Standing]) -> Iterator[str]:
+    """Yield how ranks are to be read, and where too few draws or patients leave every rank open."""
+    yield RANKS_NOTE
+    places: dict[str, list[str]] = {}
+    for standing in found:
+        pairs = standing.row.pairs
+        if (
+            standing.rank_set is not None
+            and pairs
+            and pairs.pairwise.smallest_adjusted_p >= pairs.pairwise.alpha
+        ):
+            place = f"{standing.task.label} ({panel_title(standing.panel)})"
+            places.setdefault(f"{pairs.pairwise.smallest_adjusted_p:.3f}", []).append(place)
+    for smallest, rows in places.items():
+        yield (
+            f"Brackets of {listed(rows)} span every rank whatever the results: no pair can be significant with "
+            f"so few draws or patients (smallest adjusted p {smallest})."
+        )
+
+
 def profile_table(reading: StudyReading, model: ReportModel) -> Table | None:
     """Return the results of one model on every task; None when it has no trial."""
     by_row = {id(found.row): found for found in standings(reading, model)}
@@ -92,7 +112,7 @@ def profile_table(reading: StudyReading, model: ReportModel) -> Table | None:
         ),
         rows=rows,
         legend=tuple(used_legend(rows)),
-        notes=(RANKS_NOTE, DISTANCE_NOTE, *interval_notes(found)),
+        notes=(*rank_notes(by_row.values()), DISTANCE_NOTE, *interval_notes(found)),
     )
 
 

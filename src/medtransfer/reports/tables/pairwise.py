@@ -133,7 +133,7 @@ def _method(pairs: RowPairs) -> str:
         text += f" {count(pairwise.without_p, 'pair')} could not be tested and are not in the family."
     if pairwise.smallest_adjusted_p >= pairwise.alpha:
         text += (
-            " No pair can be significant with so few draws: the smallest adjusted p is "
+            " No pair can be significant with so few draws or patients: the smallest adjusted p is "
             f"{pairwise.smallest_adjusted_p:.3f}."
         )
     return text
