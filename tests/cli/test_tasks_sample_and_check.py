@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,12 @@ class TestSample:
             assert medtransfer("tasks", "sample", "breastmnist", tmp_path / "data").code == 0
         assert len(list((tmp_path / "data").iterdir())) == 2
 
+    def test_the_command_that_follows_can_be_pasted(self, medtransfer, tmp_path: Path) -> None:
+        folder = tmp_path / "smp ü x"
+        ended = medtransfer("tasks", "sample", "breastmnist", folder)
+        command = shlex.split(ended.out.splitlines()[-1])
+        assert command[-5:] == ["medtransfer", "tasks", "check", "breastmnist", "--data", str(folder)][1:]
+
     def test_never_over_data(self, medtransfer, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "breastmnist.npz").write_bytes(b"real")
@@ -204,6 +211,25 @@ class TestAnswer:
             assert f"{problem['what']}: {problem['where']}: expected " in plain.err
         assert plain.out.endswith(f"\n{len(found['problems'])} problems\n")
 
+    @pytest.mark.parametrize(
+        ("metric", "said"),
+        [
+            ("dice", "expected metrics of a binary task, got 'dice'"),
+            ("auc-volume", "expected volumes for 'auc-volume', got cases without them"),
+        ],
+    )
+    def test_metrics_that_cannot_be_computed(
+        self, medtransfer, own_study: Path, tmp_path: Path, metric: str, said: str
+    ) -> None:
+        own_study.write_text(
+            own_study.read_text().replace("root: mine", f"root: mine\n    metrics: [{metric}]")
+        )
+        arguments = ("tasks", "check", "mine", "--study", own_study, "--data", tmp_path / "data")
+        ended = medtransfer(*arguments)
+        assert (ended.code, ended.out.splitlines()[-1]) == (3, "1 problem")
+        assert f"{said}. Name metrics among accuracy, auc, " in ended.err
+        assert medtransfer(*arguments, "--json").json()["problems"][0]["what"] == "unfit-metric"
+
     def test_one_problem_is_one(self, medtransfer, own_study: Path, tmp_path: Path) -> None:
         (tmp_path / "data" / "mine" / "pictures" / "4.png").write_bytes(b"x")
         ended = medtransfer("tasks", "check", "mine", "--study", own_study, "--data", tmp_path / "data")
@@ -231,7 +257,9 @@ class TestAnswer:
         plain, machine = medtransfer(*arguments, "--html", page), medtransfer(*arguments, "--json")
         assert (plain.code, machine.code) == (3, 3)
         found = machine.json()
+        assert set(found) == CHECK_KEYS
         assert (found["name"], found["ok"], found["counts"]) == ("mine", False, {})
+        assert (found["page"], found["splits"], found["near_duplicates"]) == (None, [], [])
         (problem,) = found["problems"]
         assert problem["what"] == "unusable-data"
         assert "list.csv: expected the columns ['who', 'fold']" in problem["found"]
@@ -270,6 +298,13 @@ class TestStudy:
             assert ended.code == 2
             assert f"expected a task {name!r}, got only ['mine']" in ended.refusal()
 
+    def test_a_task_in_no_block(self, medtransfer, write_study, tmp_path: Path) -> None:
+        content = study_of("breastmnist", {"hip": {"root": "hip"}})
+        study = write_study({**content, "blocks": [{"tasks": ["breastmnist"]}]})
+        ended = medtransfer("tasks", "check", "hip", "--study", study, "--data", tmp_path)
+        assert ended.code == 2
+        assert "it is declared, but in no block. Add it to the 'tasks' of a block." in ended.refusal()
+
     def test_own_data_needs_its_study(self, medtransfer, own_study: Path, tmp_path: Path) -> None:
         ended = medtransfer("tasks", "check", "mine", "--data", tmp_path / "data")
         assert ended.code == 2
@@ -298,7 +333,8 @@ class TestStudy:
         assert ended.code == 3
         (problem,) = ended.json()["problems"]
         assert problem["what"] == "unusable-data"
-        assert str(tmp_path / "other" / "mine") in problem["found"]
+        assert problem["found"].endswith(f"expected a folder at {tmp_path / 'other' / 'mine'}, got none")
+        assert problem["next_step"] == "Check 'root' in the study and --data."
 
 
 class TestPage:
@@ -429,15 +465,16 @@ class TestPage:
 
     def test_a_title_becomes_no_element_either(self, medtransfer, own_study: Path, tmp_path: Path) -> None:
         text = own_study.read_text()
-        own_study.write_text(text.replace("My images", "'<script>y</script>'").replace("mine:", '"<i>&":', 1))
+        own_study.write_text(text.replace("My images", "'<script>y</script> <i>&'"))
         ended = medtransfer(
-            *("tasks", "check", "<i>&", "--study", own_study, "--data", tmp_path / "data"),
+            *("tasks", "check", "mine", "--study", own_study, "--data", tmp_path / "data"),
             *("--html", tmp_path / "p.html", "--quick"),
         )
         assert ended.code == 0
         page = parsed(tmp_path / "p.html")
-        assert page.h1.get_text() == "<i>&"
-        assert page.select_one("p.subtitle").get_text().startswith("<script>y</script>: ")
+        assert page.h1.get_text() == "mine"
+        assert page.select_one("p.subtitle").get_text().startswith("<script>y</script> <i>&: ")
+        assert not page.find_all("i")
         assert len(page.find_all("script")) == 1
 
     def test_a_place_that_cannot_be_written(self, medtransfer, own_study: Path, tmp_path: Path) -> None:

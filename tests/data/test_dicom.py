@@ -24,7 +24,7 @@ from pydicom.uid import (
 from medtransfer.core.errors import BadImageError
 from medtransfer.data.dicom_headers import read_dicom_header
 from medtransfer.data.dicom_pixels import read_dicom_frame
-from medtransfer.data.dicom_series import dicom_files, directory_files, find_series
+from medtransfer.data.dicom_series import dicom_files, directory_files, find_series, sorted_dicom_files
 from medtransfer.data.file_source import FileSource
 from medtransfer.data.intensity import WINDOWS, VolumeRange, Window
 from medtransfer.data.locators import channels_locator, slice_locator
@@ -170,6 +170,13 @@ class TestSeries:
         (series,) = find_series(root, dicom_files(root))
         assert [part.locator for part in series.slices] == ["1.dcm", "2.dcm", "0.dcm"]
         assert (series.patient_id, series.ordered_by, series.uid) == ("P1", "position", "1.2.3")
+
+    def test_files_that_are_dicom_by_name_alone_are_told_apart(self, root: Path) -> None:
+        (root / "0.dcm").write_bytes((root / "0.dcm").read_bytes()[:90])
+        for name in ("DICOMDIR", "a.IMA", "b.dicom", "c", "d.png"):
+            (root / name).touch()
+        assert sorted_dicom_files(root) == (["1.dcm", "2.dcm"], ["0.dcm", "a.IMA", "b.dicom"])
+        assert dicom_files(root) == ["1.dcm", "2.dcm"]
 
     def test_the_normal_decides_what_lies_behind_what(self, root: Path) -> None:
         for path in root.glob("?.dcm"):

@@ -114,6 +114,15 @@ def test_segments_and_slices_nobody_declared_are_refused(root: Path) -> None:
         open_own_data("mine", DECLARATION, root)
 
 
+def test_a_damaged_slice_is_named_where_its_mask_finds_no_image(root: Path) -> None:
+    (root / "s2" / "2.dcm").write_bytes(b"")
+    with pytest.raises(
+        DataError,
+        match=r"got 1 of other images\. The series has files .* like DICOM: s2/2\.dcm: replace them\.",
+    ):
+        open_own_data("mine", DECLARATION, root)
+
+
 def test_other_files_are_no_segmentation_of_a_series(root: Path) -> None:
     with pytest.raises(BadImageError, match="expected a DICOM segmentation object"):
         read_segment_frames(root, "s0/0.dcm")

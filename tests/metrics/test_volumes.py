@@ -143,3 +143,45 @@ def test_metrics_of_volumes_refuse_images_without_one(name: str) -> None:
         metric.compute(type(frame)(**{**vars(frame), "volume_ids": ()}))
     with pytest.raises(ShapeError, match="volume ids"):
         type(frame)(**{**vars(frame), "volume_ids": ("v",)})
+
+
+def labelled_slices(
+    labels: list[float], scores: list[float], per_volume: int = 2
+) -> ClassificationPredictions:
+    number = np.arange(len(labels))
+    return ClassificationPredictions(
+        TaskKind.MULTI_LABEL,
+        ("finding",),
+        ids("c", number),
+        ids("p", number // per_volume),
+        np.array(labels)[:, None],
+        np.array(scores)[:, None],
+        ids("v", number // per_volume),
+    )
+
+
+@pytest.mark.parametrize("draws", [1, 64])
+def test_a_volume_whose_label_is_not_known_does_not_count(draws: int) -> None:
+    labels, scores = [1, 1, 0, 0, np.nan, np.nan, 0, np.nan], [0.8, 0.7, 0.2, 0.1, 0.9, 0.95, 0.99, 0.3]
+    auc = metrics.get("auc-volume")
+    assert auc.compute(labelled_slices(labels, scores)).value == 1.0
+    weights = np.ones((draws, len(labels)))
+    assert (auc.resampled(labelled_slices(labels, scores), weights) == 1.0).all()
+
+
+def test_a_volume_with_a_slice_known_to_have_the_class_counts_with_all_its_slices() -> None:
+    labels = [1, np.nan, 0, 0, 1, 0]
+    assert (
+        metrics.get("auc-volume").compute(labelled_slices(labels, [0.1, 0.9, 0.5, 0.2, 0.6, 0.1])).value == 1
+    )
+    assert (
+        metrics.get("auc-volume").compute(labelled_slices(labels, [0.1, 0.4, 0.5, 0.2, 0.6, 0.1])).value
+        == 0.5
+    )
+
+
+@pytest.mark.parametrize("draws", [1, 64])
+def test_a_class_no_volume_is_known_for_is_undefined(draws: int) -> None:
+    found = labelled_slices([np.nan] * 4, [0.1, 0.2, 0.3, 0.4])
+    assert metrics.get("auc-volume").compute(found).value is None
+    assert np.isnan(metrics.get("auc-volume").resampled(found, np.ones((draws, 4)))).all()

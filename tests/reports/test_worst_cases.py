@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,11 @@ import pytest
 
 from medtransfer.core.errors import DataError
 from medtransfer.core.task_kind import TaskKind
+from medtransfer.reports.case_errors import CaseErrors
 from medtransfer.reports.document import Gallery, Paragraph
 from medtransfer.reports.study_reading import read_study
 from medtransfer.reports.tables.table import Table
-from medtransfer.reports.worst_cases import MOST_CASES, worst_cases
+from medtransfer.reports.worst_cases import MOST_CASES, _rule, _truth, worst_cases
 
 
 def _task(reading: Any, name: str) -> Any:
@@ -127,8 +128,30 @@ def test_labels_that_are_not_known_do_not_count_and_unlabelled_cases_never_appea
     reading = read_study(maker.evidence())
     _, table = worst_cases(reading, _task(reading, "chest"), None)
     assert (table.rows[0][0].text, table.rows[0][2].text) == (worst, "1.00")
-    assert table.rows[0][1].text == "none of the labels"
+    assert table.rows[0][1].text == "none of the known labels; a not known"
     assert "test-004" not in {row[0].text for row in table.rows}
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ([0, 0, 0, 0, 0], "none of the labels"),
+        ([1, 0, 1, 0, 0], "a and c"),
+        ([1.0, np.nan, 0.0, 1.0, 0.0], "a and d; b not known"),
+        ([0.0, np.nan, np.nan, np.nan, np.nan], "none of the known labels; b, c, d and 1 more not known"),
+        ([np.nan] * 5, "not known"),
+    ],
+)
+def test_a_label_nobody_knows_is_not_called_absent(labels: list[float], text: str) -> None:
+    task: Any = SimpleNamespace(kind=TaskKind.MULTI_LABEL, classes=tuple("abcde"))
+    assert _truth(task, CaseErrors(("case",), np.array([labels])), 0) == text
+
+
+def test_the_rule_says_that_only_scored_labels_count() -> None:
+    task: Any = SimpleNamespace(kind=TaskKind.MULTI_LABEL, scored=())
+    assert "the labels that are known. Such" in _rule(task, 2, 1)
+    task.scored = ("a",)
+    assert "the labels that are known and scored. Such" in _rule(task, 2, 1)
 
 
 def test_ids_are_printed_safely_and_places_cut_out(synthetic: ModuleType) -> None:

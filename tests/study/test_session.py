@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from medtransfer.core.errors import DataError, StoreError, WeightsError
+from medtransfer.core.errors import DataError, StoreError, UsageError, WeightsError
 from medtransfer.data.splits import read_split
 from medtransfer.store.records import State
 from medtransfer.study.session import RunRequest, StudySession
@@ -69,6 +69,19 @@ def test_the_split_lies_beside_the_records(prepare) -> None:
     split = read_split(path)
     assert len(split) == 40
     assert split.groupby("patient_id")["split"].nunique().max() == 1
+
+
+def test_the_longest_name_still_names_its_split(prepare) -> None:
+    name = "é" * 40 + "肺" * 40
+    session = prepare({**STUDY, "tasks": [{name: STUDY["tasks"][0]["lesions"]}]})
+    session.run()
+    assert len([*(session.store.artifacts / "splits").glob("*.csv")]) == 1
+
+
+def test_a_name_that_leads_out_of_the_store_is_refused_before_anything_is_read(prepare, tmp_path) -> None:
+    with pytest.raises(UsageError, match=r"tasks\.0: task '\.\./\.\./\.\./evil': name: expected"):
+        prepare({**STUDY, "tasks": [{"../../../evil": STUDY["tasks"][0]["lesions"]}]})
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_diverging_training_fails_alone(prepare) -> None:
@@ -173,3 +186,47 @@ def test_numbers_do_not_depend_on_store_and_cache(prepare, tmp_path: Path) -> No
         ]
 
     assert results(here) == results(there)
+
+
+@pytest.mark.parametrize("code", ["unreadable-image", "unreadable-mask"])
+def test_what_nothing_can_be_computed_with_is_never_accepted(prepare, lesions: Path, code: str) -> None:
+    (lesions / "lesions" / "benign" / "b00_0.png").write_bytes(b"no image")
+    with pytest.raises(
+        UsageError, match=rf"accept\.lesions: expected .*, got '{code}'\. Take it out, and repair"
+    ):
+        prepare({**STUDY, "accept": {"lesions": [code, "class-absent"]}})
+
+
+def test_only_what_can_be_accepted_is_offered(prepare, lesions: Path) -> None:
+    folder = lesions / "lesions"
+    (folder / "benign" / "b00_0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="unreadable-image") as refused:
+        prepare()
+    assert "accept" not in str(refused.value)
+    assert "Correct the data: with unreadable-image, nothing can be computed." in str(refused.value)
+    for path in (folder / "malignant").glob("m0[0-9]_*.png"):
+        path.write_bytes((folder / "malignant" / "m00_0.png").read_bytes())
+    with pytest.raises(DataError) as refused:
+        prepare()
+    offered = str(refused.value).splitlines()[-1]
+    assert offered.endswith(
+        "You may accept the others in the study file with 'accept: {lesions: [duplicate-image]}'."
+    )
+    (folder / "benign" / "b00_0.png").write_bytes((folder / "benign" / "b00_1.png").read_bytes())
+    with pytest.raises(DataError) as refused:
+        prepare()
+    assert str(refused.value).endswith(
+        "Correct the data, or accept them in the study file with 'accept: {lesions: [duplicate-image]}'."
+    )
+
+
+@pytest.mark.parametrize("limit", ["many", "0", "nan"])
+def test_a_limit_nobody_can_understand_is_refused_before_anything_is_read(
+    prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv("MEDTRANSFER_FEATURES_LIMIT", limit)
+    with pytest.raises(
+        UsageError, match=r"MEDTRANSFER_FEATURES_LIMIT: expected .* above 0, got .* unset it for 50"
+    ):
+        prepare()
+    assert not (tmp_path / "store").exists()

@@ -15,6 +15,7 @@ from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.audit import audit_cases
 from medtransfer.data.case_table import CaseTable
 from medtransfer.tasks.own_data import open_own_data
+from medtransfer.tasks.own_data_declaration import parse_own_data
 
 
 def draw(path: Path, seed: int = 0, size: tuple[int, int] = (12, 10)) -> None:
@@ -28,6 +29,14 @@ def cases_of(root: Path, **declaration: Any) -> CaseTable:
 
 def split_of(cases: CaseTable) -> Mapping[str, str]:
     return dict(zip(cases.frame["case_id"], cases.frame["split"], strict=True))
+
+
+def findings(*columns: str) -> dict[str, Any]:
+    return {
+        "kind": "multi-label",
+        "manifest": "l.csv",
+        "columns": {"image": "i", "label": list(columns)},
+    }
 
 
 class TestFolderPerClass:
@@ -63,8 +72,26 @@ class TestFolderPerClass:
         assert cases.frame["patient_id"].nunique() == 10
         assert (cases.frame.groupby("patient_id")["split"].nunique() == 1).all()
         assert not cases_of(root).patients_known
-        with pytest.raises(DataError, match="patient_pattern"):
+        with pytest.raises(
+            DataError,
+            match=r"^task 'mine': patient_pattern: expected names .* '\^\(q\)', got 'p00_1' of 'benign/p00_1\.png'\. "
+            "Correct the expression",
+        ):
             cases_of(root, patient_pattern="^(q)")
+
+    def test_files_of_the_operating_system_are_no_images(self, root: Path) -> None:
+        for name in ("Thumbs.db", "desktop.ini", ".DS_Store"):
+            (root / "benign" / name).write_bytes(b"no image")
+        assert len(cases_of(root, patient_pattern=r"^(p\d+)_")) == 40
+
+    def test_three_classes_are_not_binary(self, root: Path) -> None:
+        draw(root / "cyst" / "p90_1.png")
+        assert cases_of(root, kind="multi-class").kind is TaskKind.MULTI_CLASS
+        with pytest.raises(
+            DataError,
+            match=r"kind: binary: expected two classes, got \['benign', 'cyst', 'malignant'\]\. Use kind",
+        ):
+            cases_of(root, kind="binary")
 
     def test_a_drawn_split_depends_on_the_name_alone(self, root: Path) -> None:
         first = split_of(cases_of(root))
@@ -79,6 +106,29 @@ class TestFolderPerClass:
         assert cases.split_source == "user"
         assert split_of(cases)["valid/a/valid.png"] == "val"
         assert cases.classes == ("a", "b")
+        (tmp_path / "valid").rename(tmp_path / "Validate")
+        again = cases_of(tmp_path)
+        assert (again.split_source, again.classes) == ("user", ("a", "b"))
+        assert split_of(again)["Validate/a/valid.png"] == "val"
+
+    def test_folders_of_splits_beside_others_are_refused(self, tmp_path: Path) -> None:
+        for split in ("train", "eval", "test"):
+            for name in ("benign", "malignant"):
+                draw(tmp_path / split / name / f"{split}.png", len(split))
+        with pytest.raises(DataError) as refused:
+            cases_of(tmp_path)
+        assert str(refused.value) == (
+            f"task 'mine': {tmp_path}: expected splits in all folders, or in none, got 'eval' beside 'test', "
+            "'train'. Splits are spelled train, training, val, valid, validate, validation, dev, test, testing: "
+            "rename or move the others. If these are classes, name them in a 'manifest'."
+        )
+
+    def test_folders_without_images_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"expected images in .*/<class>, got none\. Check 'root'"):
+            cases_of(tmp_path)
+        (tmp_path / "train" / "a").mkdir(parents=True)
+        with pytest.raises(DataError, match=r"expected images in .*/<split>/<class>, got none"):
+            cases_of(tmp_path, classes=["a", "b"])
 
     def test_one_class_or_no_folder_is_refused(self, tmp_path: Path) -> None:
         draw(tmp_path / "only" / "1.png")
@@ -263,6 +313,25 @@ class TestMasks:
         ({"patient_pattern": "p"}, "one group"),
         ({"metrics": ["auk"]}, "Did you mean 'auc'"),
         ({"kind": "binary", "manifest": "l.csv", "columns": {"image": "i"}}, "columns.label"),
+        (
+            findings("effusion", "effusion"),
+            r"columns\.label: expected at least one column, each once, got \['eff",
+        ),
+        (findings(), r"columns\.label: expected at least one column, each once, got \[\]"),
+        (
+            findings("a", "b") | {"classes": ["a", "b"]},
+            r"classes: expected none for kind: multi-label.*leave",
+        ),
+        (
+            {"classes": ["a", "b", "a"]},
+            r"classes: expected at least one class, each once, got \['a', 'b', 'a'\]",
+        ),
+        ({"classes": ["a"]}, r"classes: expected at least two classes, got \['a'\]"),
+        ({"classes": [], "masks": "m"}, r"classes: expected at least one class, each once, got \[\]"),
+        (
+            {"kind": "multi-label"},
+            "kind: multi-label needs 'manifest' and 'columns', a CSV file with a 0/1 column",
+        ),
     ],
 )
 def test_wrong_declarations_say_what_was_expected(
@@ -276,3 +345,51 @@ def test_all_faults_of_a_declaration_come_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         cases_of(tmp_path, kindd="binary", classes=3, missing_labels="maybe")
     assert all(key in str(refused.value) for key in ("kindd", "classes", "missing_labels"))
+
+
+class TestName:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "lesions",
+            "busi-lesion",
+            "3D nodules v1.2_b+c",
+            "Läsionen",
+            "la\u0301sions",
+            "肺結節",
+            "हिंदी",
+            "a" * 80,
+            "é" * 80,
+            "肺" * 66,
+        ],
+    )
+    def test_letters_of_any_script_are_accepted(self, name: str) -> None:
+        assert parse_own_data(name, {"root": "."}).root == "."
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("../../../evil", r"a letter or digit first, got '\.'.*\. _ - \+ only, got '/'\. Choose another"),
+            ("", "a letter or digit first, got ''"),
+            (" ", "a letter or digit first, got ' '"),
+            ("-x", "a letter or digit first, got '-'"),
+            ("\u0301a", "a letter or digit first"),
+            ("a/b", "only, got '/'"),
+            ("a\\b", r"only, got '\\\\'"),
+            ("a\nb", r"only, got '\\n'"),
+            ("a\u202eb", r"only, got '\\u202e'"),
+            ("a\ud800b", r"only, got '\\ud800'"),
+            ("C:x*?", r"only, got '\*' ':' '\?'"),
+            ("a ", "expected no space at its end"),
+            ("a" * 81, "at most 80 characters and 200 bytes, got 81 and 81"),
+            ("é" * 130, "at most 80 characters and 200 bytes, got 130 and 260"),
+            ("肺" * 67, "at most 80 characters and 200 bytes, got 67 and 201"),
+        ],
+    )
+    def test_a_name_no_file_can_bear_is_refused(self, name: str, message: str) -> None:
+        with pytest.raises(UsageError, match=message):
+            parse_own_data(name, {"root": "."})
+
+    def test_faults_of_the_name_and_of_the_keys_are_told_together(self) -> None:
+        with pytest.raises(UsageError, match=r"^task 'a/b': name: .* knd: expected a known key.*'Own data'"):
+            parse_own_data("a/b", {"root": ".", "knd": "binary"})

@@ -145,7 +145,8 @@ class TestNamesInAManifest:
         if cell == "st1":
             assert "archive/st1: expected DICOM files, got none" in str(refused.value)
         else:
-            assert f"got line 4: {(Path('archive') / cell).as_posix()!r}. " in str(refused.value)
+            shown = repr((Path("archive") / cell).as_posix()) if cell else "an empty cell"
+            assert f"got line 4: {shown}. " in str(refused.value)
 
     def test_two_names_of_one_file_are_one_image_twice(self, root: Path) -> None:
         with pytest.raises(
@@ -237,11 +238,60 @@ class TestPatientsWithoutAnImageColumn:
             in refusal(root, **self.declaration(images="png"))
         )
 
+    def test_damaged_files_are_a_problem_and_others_are_no_images(self, root: Path) -> None:
+        whole_file = (root / "dicom" / "1" / "0.dcm").read_bytes()
+        (root / "dicom" / "1" / "0.dcm").write_bytes(whole_file[:90])
+        (root / "dicom" / "3" / "lost.IMA").touch()
+        (root / "dicom" / "3" / "notes").write_text("no image")
+        (root / "dicom" / "DICOMDIR").write_bytes(b"")
+        cases = cases_of(root, **self.declaration())
+        assert len(cases) == 8
+        (problem,) = cases.opening_problems
+        assert problem.sentence() == (
+            "unreadable-image: DICOM files: expected images that can be read, got 2 that do not begin like DICOM: "
+            "dicom/1/0.dcm, dicom/3/lost.IMA. Replace or remove them."
+        )
+
+    def test_a_folder_that_is_not_there_is_named_once(self, root: Path) -> None:
+        for declaration in (self.declaration(), listed(image="id")):
+            assert refusal(root, **declaration | {"images": "imgs"}) == (
+                f"task 'mine': images: expected a folder {root / 'imgs'}, got none. Check 'root' and 'images'."
+            )
+
     def test_neither_images_nor_patients_is_a_fault_of_the_declaration(self, root: Path) -> None:
         with pytest.raises(
             UsageError, match="columns: expected 'image', or 'patient' for DICOM files, got neither"
         ):
             cases_of(root, **listed(split="fold"))
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        listed(image="file"),
+        listed(["finding"], "multi-label", image="file"),
+        {
+            "kind": "segmentation",
+            "manifest": "list.csv",
+            "columns": {"image": "file", "mask": "finding"},
+        },
+    ],
+)
+def test_a_list_of_a_header_alone_has_no_lines(tmp_path: Path, declaration: dict[str, Any]) -> None:
+    write_table(tmp_path, "file,finding", "")
+    assert refusal(tmp_path, **declaration) == (
+        "task 'mine': list.csv: expected a line per image or patient below the header, got no lines. "
+        "Complete the file."
+    )
+
+
+@pytest.mark.parametrize(("label", "kind"), [("finding", "binary"), (["finding"], "multi-label")])
+def test_a_list_whose_labels_are_all_empty_has_none(tmp_path: Path, label: Any, kind: str) -> None:
+    write_picture(tmp_path / "1.png", np.eye(9, dtype=np.uint8))
+    write_table(tmp_path, "file,finding,who", "1.png,,P1")
+    assert "expected labels, got none: every line is left out as 'missing_labels: drop' says. " in refusal(
+        tmp_path, **listed(label, kind, image="file"), missing_labels="drop"
+    )
 
 
 class TestSpreadsheets:

@@ -15,6 +15,7 @@ from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.audit import audit_cases
 from medtransfer.data.case_table import CaseTable
 from medtransfer.tasks.own_data import open_own_data
+from medtransfer.tasks.own_data_declaration import parse_own_data
 from medtransfer.tasks.sample_files import sample_uid, write_dicom, write_nifti, write_picture
 
 
@@ -116,6 +117,7 @@ class TestMaskNames:
         self.put(root, *(f"masks/{stem}_seg.png" for stem in self.STEMS if stem != "x1"), "masks/x1_SEG.png")
         text = refusal(root, images="images", masks="masks", mask_pattern="{stem}_seg*")
         assert "masks: expected a mask named like each image, got none for 'images/x1.png'. " in text
+        assert "Add an empty mask where there is nothing to mark, or remove the image" in text
 
     @pytest.mark.parametrize(
         ("pattern", "message"),
@@ -173,12 +175,46 @@ class TestMaskColours:
         "colours", [{"red": "vessel"}, {"#ff000": "vessel"}, {"ff0000": "vessel"}, {"#ff00gg": "vessel"}]
     )
     def test_what_is_no_colour_is_refused(self, root: Path, colours: dict[str, str]) -> None:
-        with pytest.raises(UsageError, match=r"colours such as '#ff0000'"):
+        with pytest.raises(UsageError, match=r"^task 'mine': mask_colours: .*colours such as '#ff0000'"):
             cases_of(root, images="images", masks="masks", mask_colours=colours)
 
     def test_colours_and_values_exclude_each_other(self, root: Path) -> None:
         with pytest.raises(UsageError, match="one of 'mask_values', 'mask_colours' and 'mask_rule'"):
             cases_of(root, masks="masks", mask_colours=dict(self.COLOURS), mask_values={1: "vessel"})
+
+
+class TestStructures:
+    @pytest.mark.parametrize(
+        ("declaration", "message"),
+        [
+            (
+                {"mask_values": {0: "background", 1: "ant", 2: "post"}},
+                "mask_values: expected values of structures, got 0: 'background'. 0 is background already: leave it",
+            ),
+            (
+                {"mask_colours": {"#000000": "background", "#ff0000": "ant"}},
+                "mask_colours: expected colours of structures, got '#000000': 'background'. #000000 is background",
+            ),
+            (
+                {"mask_values": {255: "lung", 1: "lung"}},
+                "mask_values: expected a class of its own for every value, got 'lung' for 255 and 1. Give each",
+            ),
+            (
+                {"mask_colours": {"#ff0000": "lung", "#00ff00": "lung"}},
+                "mask_colours: expected a class of its own for every colour, got 'lung' for '#ff0000' and '#00ff00'.",
+            ),
+            (
+                {"mask_colours": {"#ff00aa": "a", "#FF00AA": "b"}},
+                "mask_colours: expected every colour once, got ['#ff00aa', '#FF00AA'].",
+            ),
+            ({"mask_values": {}}, "mask_values: expected a value and its class, got none."),
+            ({"mask_colours": {}}, "mask_colours: expected a colour and its class, got none."),
+        ],
+    )
+    def test_background_and_repeats_are_refused(self, declaration: dict[str, Any], message: str) -> None:
+        with pytest.raises(UsageError) as refused:
+            parse_own_data("mine", {"root": ".", "masks": "masks", **declaration})
+        assert str(refused.value).startswith(f"task 'mine': {message}")
 
 
 class TestDicomMasks:
@@ -250,6 +286,13 @@ class TestLabelsOfMasks:
             "empty-mask": "1 that disagree: i0.png",
             "unexpected-mask": "1 that disagree: i5.png",
         }
+
+    def test_an_empty_mask_cell_is_called_so(self, root: Path) -> None:
+        write_table(root, "file,outline", "i0.png,m0.png", "i1.png,")
+        names = {"image": "file", "mask": "outline"}
+        assert "mask files below the root, got line 3: an empty cell. " in refusal(
+            root, kind="segmentation", manifest="list.csv", columns=names
+        )
 
     @pytest.mark.parametrize("cell", ["", "2", "maybe"])
     def test_another_label_is_refused_by_line(self, root: Path, cell: str) -> None:

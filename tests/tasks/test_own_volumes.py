@@ -209,6 +209,32 @@ class TestSeriesPerRow:
         assert whole(cases, "volume_id")
         assert cases.patients_known
 
+    def test_damaged_files_of_a_folder_are_a_problem(self, root: Path) -> None:
+        whole_file = (root / "s1" / "1.dcm").read_bytes()
+        (root / "s1" / "1.dcm").write_bytes(whole_file[:90])
+        (root / "s2" / "more.DCM").touch()
+        (root / "s2" / "VERSION").write_text("no image")
+        (root / "s2" / "DICOMDIR").write_bytes(b"")
+        (root / "s2" / ".2.dcm").write_bytes(b"")
+        cases = cases_of(root, **listed(image="series"))
+        assert len(cases) == 14
+        assert cases.patients_known
+        assert problems(cases)["unreadable-image"] == (
+            "2 that do not begin like DICOM: s1/1.dcm, s2/more.DCM"
+        )
+
+    def test_a_folder_of_damaged_files_alone_is_refused_with_their_names(self, root: Path) -> None:
+        for path in (root / "s1").rglob("*.dcm"):
+            path.write_bytes(b"")
+        assert refusal(root, **listed(image="series")) == (
+            "task 'mine': s1: expected DICOM files, got files that do not begin like DICOM: "
+            "s1/1.dcm, s1/2.dcm, s1/sub/0.dcm. Correct the path."
+        )
+        write_table(root, "who,finding", "P1,a", "P2,b")
+        assert "got files that do not begin like DICOM: s1/1.dcm" in refusal(
+            root, **listed(patient="who"), images="s1"
+        )
+
     def test_a_patient_column_wins_over_the_header(self, root: Path) -> None:
         cases = cases_of(root, **listed(image="series", patient="who"))
         assert column(cases, "patient_id")["s3/1.dcm"] == "W1"

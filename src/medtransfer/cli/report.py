@@ -38,7 +38,9 @@ class ReportRequest:
 @store_argument
 @click.option("--study", help="Name of the study  [default: the only one]")
 @click.option(
-    "--out", type=FOLDER, help="Folder of the report  [default: reports/<study> beside the records]"
+    "--out",
+    type=FOLDER,
+    help="Folder of the report  [default: reports/<study> beside the records; a-reports/<study> for a file a.db]",
 )
 @click.option(
     "--paper",
@@ -103,8 +105,17 @@ def write_and_print(store: Store, study: str, out: Path | None) -> None:
 
 
 def report_folder(store: Store, study: str) -> Path:
-    """Return where a study's report lies unless the user says otherwise."""
-    return store.artifacts.parent / "reports" / study
+    """Return where a study's report lies unless the user says otherwise.
+
+    Several database files may lie in one folder; each has reports of its own there.
+    """
+    from medtransfer.store.location import DATABASE_FILE
+
+    if "://" in store.name:  # on a server: beside the prediction files
+        return store.artifacts.parent / "reports" / study
+    file = Path(store.name)
+    folder = "reports" if file.name == DATABASE_FILE else f"{file.stem}-reports"
+    return file.parent / folder / study
 
 
 def _print(store: Store, request: ReportRequest) -> None:

@@ -24,6 +24,7 @@ from medtransfer.data.inside_root import path_inside
 from medtransfer.data.intensity import VolumeRange
 
 _SAME_DIRECTION = 1e-3
+_ENDINGS = frozenset({".dcm", ".dicom", ".ima"})
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,28 @@ def find_series(root: Path, locators: Iterable[str]) -> list[DicomSeries]:
 
 def dicom_files(root: Path, folder: str = ".") -> list[str]:
     """Return the locators of all DICOM files in a folder and below it, sorted; hidden files and DICOMDIR left out."""
+    return sorted_dicom_files(root, folder)[0]
+
+
+def sorted_dicom_files(root: Path, folder: str = ".") -> tuple[list[str], list[str]]:
+    """Return what :func:`dicom_files` does, and the files that are DICOM by their names alone.
+
+    The latter end in ``.dcm``, ``.dicom`` or ``.ima`` and do not begin like a DICOM file: they are empty, cut
+    off, or something else.
+    """
     top = path_inside(root, folder)
-    found = []
+    found: list[str] = []
+    damaged: list[str] = []
     for path in sorted(top.rglob("*")):
         relative = path.relative_to(top)
         hidden = any(part.startswith(".") for part in relative.parts)
-        if not hidden and path.is_file() and path.name != "DICOMDIR" and _starts_like_dicom(path):
+        if hidden or not path.is_file() or path.name == "DICOMDIR":
+            continue
+        if _starts_like_dicom(path):
             found.append((Path(folder) / relative).as_posix())
-    return found
+        elif path.suffix.lower() in _ENDINGS:
+            damaged.append((Path(folder) / relative).as_posix())
+    return found, damaged
 
 
 def directory_files(root: Path, locator: str) -> list[str]:

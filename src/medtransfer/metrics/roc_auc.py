@@ -149,16 +149,15 @@ def score_auc(
     if known is None and len(weights) == 1 and (weights == 1).all():
         areas = list(_unweighted_aucs(scores, truth)[:, np.newaxis])
     else:
-        of_class = [slice(None) if known is None else np.flatnonzero(known[:, k]) for k in columns]
-        areas = [
-            weighted_auc(scores[rows, k], truth[rows, k], weights.T[rows].T)
-            for k, rows in enumerate(of_class)
-        ]
+        areas = _areas(scores, truth, None if known is None else known[:, columns], weights)
     return _class_scores(names, areas, truth.sum(axis=0), "case")
 
 
 def score_volume_auc(predictions: ClassificationPredictions, weights: FloatArray) -> ClassScores:
     """Return the AUC over volumes: a volume has a class when a slice has it, and its slices' highest score.
+
+    A volume of which no slice is known to have a class, and not every slice to lack it, does not count
+    for that class.
 
     Args:
         predictions: N slices, C classes.
@@ -171,9 +170,24 @@ def score_volume_auc(predictions: ClassificationPredictions, weights: FloatArray
     first = 1 if predictions.kind is TaskKind.BINARY else 0
     truth = volumes.highest(class_truth(predictions)[:, first:].astype(np.float64)) > 0
     scores = volumes.highest(predictions.scores[:, first:])
-    of_volumes = volumes.mean_weights(weights)
-    areas = [weighted_auc(scores[:, k], truth[:, k], of_volumes) for k in range(truth.shape[1])]
+    known = known_classes(predictions)
+    if known is not None:
+        known = truth | (volumes.highest((~known[:, first:]).astype(np.float64)) == 0)
+    areas = _areas(scores, truth, known, volumes.mean_weights(weights))
     return _class_scores(predictions.classes[first:], areas, truth.sum(axis=0), "volume")
+
+
+def _areas(
+    scores: FloatArray,
+    truth: npt.NDArray[np.bool_],
+    known: npt.NDArray[np.bool_] | None,
+    weights: FloatArray,
+) -> list[FloatArray]:
+    """Return the AUC of each of C classes under B weightings, each over the N cases known for it; None is all."""
+    of_class = [slice(None) if known is None else np.flatnonzero(known[:, k]) for k in range(truth.shape[1])]
+    return [
+        weighted_auc(scores[rows, k], truth[rows, k], weights.T[rows].T) for k, rows in enumerate(of_class)
+    ]
 
 
 def _class_scores(

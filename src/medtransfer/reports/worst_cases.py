@@ -121,9 +121,19 @@ def _truth(task: ReportTask, cases: CaseErrors, place: int) -> str:
     if cases.truth is None:
         return NONE
     if task.kind is TaskKind.MULTI_LABEL:
-        present = [name for name, label in zip(task.classes, cases.truth[place], strict=True) if label == 1]
-        return listed(present, most=6) or "none of the labels"
+        return _labels(task, cases.truth[place])
     return task.classes[int(cases.truth[place])]
+
+
+def _labels(task: ReportTask, labels: Sequence[float]) -> str:
+    """Return which labels a case has, and of which nobody knows."""
+    present = [name for name, label in zip(task.classes, labels, strict=True) if label == 1]
+    unknown = [name for name, label in zip(task.classes, labels, strict=True) if np.isnan(label)]
+    if not unknown:
+        return listed(present, most=6) or "none of the labels"
+    if len(unknown) == len(task.classes):
+        return "not known"
+    return f"{listed(present, most=6) or 'none of the known labels'}; {listed(unknown, most=3)} not known"
 
 
 def _said(task: ReportTask, results: Sequence[Result], place: int) -> Iterator[str]:
@@ -153,8 +163,9 @@ def _answer(task: ReportTask, errors: ModelErrors, place: int) -> str:
 
 
 def _rule(task: ReportTask, results: int, shown: int) -> str:
+    counted = "are known and scored" if task.scored else "are known"
     what = {
-        TaskKind.MULTI_LABEL: "mean distance between label and probability, over the labels that are known",
+        TaskKind.MULTI_LABEL: f"mean distance between label and probability, over the labels that {counted}",
         TaskKind.SEGMENTATION: "one minus the Dice of the case",
     }.get(task.kind, "one minus the probability of the true class")
     return (

@@ -31,6 +31,7 @@ def open_manifest(name: str, root: Path, spec: OwnData) -> CaseTable:
     assert spec.columns is not None
     assert spec.kind is not None
     rows = read_manifest(name, root, spec)
+    _refuse_unlabelled(name, spec, rows)
     if spec.kind is TaskKind.MULTI_LABEL:
         classes, labels, strata = _finding_columns(name, spec, rows)
     else:
@@ -50,11 +51,17 @@ def read_manifest(name: str, root: Path, spec: OwnData) -> pd.DataFrame:
     """Return the manifest as text cells with line numbers as index, the header being line 1.
 
     Raises:
-        DataError: If the file is missing, empty, too large, not text, or lacks a declared column.
+        DataError: If the file is missing, too large, not text, lacks a declared column, or has no lines.
     """
     assert spec.columns is not None
     assert spec.manifest is not None
-    return read_table(f"task {name!r}", root, spec.manifest, _named(spec.columns))
+    rows = read_table(f"task {name!r}", root, spec.manifest, _named(spec.columns))
+    if rows.empty:
+        raise DataError(
+            f"task {name!r}: {spec.manifest}: expected a line per image or patient below the header, got no lines. "
+            "Complete the file."
+        )
+    return rows
 
 
 def manifest_cases(
@@ -67,6 +74,10 @@ def manifest_cases(
             unknown.
     """
     assert spec.columns is not None
+    if not (root / spec.images).is_dir():
+        raise DataError(
+            f"task {name!r}: images: expected a folder {root / spec.images}, got none. Check 'root' and 'images'."
+        )
     problems: list[Problem] = []
     if spec.columns.image is None:
         frame, problems = _images_of_patients(name, root, spec, rows)
@@ -87,7 +98,7 @@ def _images(name: str, root: Path, spec: OwnData, cells: pd.Series) -> list[str]
     found = [known.resolve(cell) for cell in cells]
     where = f"{spec.manifest}: column {cells.name!r}"
     missing = [
-        f"line {line}: {(Path(spec.images) / cell).as_posix()!r}"
+        f"line {line}: {shown_cell(spec.images, cell)}"
         + (f", which could be {', '.join(map(repr, match[:3]))}" if match else "")
         for line, cell, match in zip(cells.index, cells, found, strict=True)
         if not isinstance(match, str)
@@ -100,6 +111,11 @@ def _images(name: str, root: Path, spec: OwnData, cells: pd.Series) -> list[str]
     return [str(image) for image in images]
 
 
+def shown_cell(folder: str, cell: str) -> str:
+    """Return how a message shows the file that a cell names."""
+    return repr((Path(folder) / cell).as_posix()) if cell else "an empty cell"
+
+
 def _images_of_patients(
     name: str, root: Path, spec: OwnData, rows: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[Problem]]:
@@ -109,7 +125,7 @@ def _images_of_patients(
     column, subject = spec.columns.patient, f"task {name!r}"
     others = [other for other in _named(spec.columns) if other != column]
     refuse_disagreement(subject, str(spec.manifest), rows, column, others)
-    by_patient = dicom_images_by_patient(name, root, spec.images)
+    by_patient, damaged = dicom_images_by_patient(name, root, spec.images)
     first = rows[~rows[column].duplicated()]
     absent = [
         f"line {line}: {patient!r}" for line, patient in first[column].items() if patient not in by_patient
@@ -123,7 +139,7 @@ def _images_of_patients(
     pairs = [(line, image) for line, patient in first[column].items() for image in by_patient[patient]]
     frame = pd.DataFrame(pairs, columns=["line", "image"])
     unlisted = sorted(set(by_patient) - set(first[column]))
-    return frame, [_unlisted(spec, unlisted, by_patient)] if unlisted else []
+    return frame, [*damaged, *([_unlisted(spec, unlisted, by_patient)] if unlisted else [])]
 
 
 def _unlisted(spec: OwnData, patients: list[str], by_patient: dict[str, list[str]]) -> Problem:
@@ -147,9 +163,7 @@ def _patients(name: str, spec: OwnData, rows: pd.DataFrame, frame: pd.DataFrame)
     assert spec.columns is not None
     images = frame["image"].tolist()
     if spec.columns.patient is None:
-        if spec.patient_pattern is None:
-            return images
-        return [patient_of(image, Path(image).stem, spec.patient_pattern) for image in images]
+        return [patient_of(name, image, spec.patient_pattern) for image in images]
     column = rows[spec.columns.patient]
     blank = [f"line {line}: an empty cell" for line in column.index[column == ""]]
     where = f"{spec.manifest}: column {spec.columns.patient!r}"
@@ -185,10 +199,6 @@ def _class_column(
             outside,
         )
     classes = class_order(name, column[~empty].tolist(), spec.classes)
-    if spec.kind is TaskKind.BINARY and len(classes) != 2:
-        raise DataError(
-            f"task {name!r}: kind: binary: expected two classes, got {list(classes)!r}. Use multi-class."
-        )
     numbers = column.map({value: number for number, value in enumerate(classes)})
     return classes, numbers.to_frame("label"), column.tolist()
 
@@ -211,6 +221,18 @@ def _finding_columns(
     frame = pd.DataFrame(labels, index=rows.index)
     strata = ["".join("?" if pd.isna(v) else str(int(v)) for v in row) for row in frame.to_numpy()]
     return tuple(spec.columns.label), frame, strata
+
+
+def _refuse_unlabelled(name: str, spec: OwnData, rows: pd.DataFrame) -> None:
+    """Refuse a list in which every line would be left out."""
+    assert spec.columns is not None
+    label = spec.columns.label
+    unlabelled = (rows[label if isinstance(label, list) else [str(label)]] == "").any(axis=1)
+    if spec.missing_labels == "drop" and unlabelled.all():
+        raise DataError(
+            f"task {name!r}: {spec.manifest}: expected labels, got none: every line is left out as 'missing_labels: "
+            "drop' says. Check 'label' of the columns."
+        )
 
 
 def _dropped(spec: OwnData, count: int) -> Problem:

@@ -13,10 +13,10 @@ from medtransfer.core.errors import DataError
 from medtransfer.core.problems import Problem
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.mask_rule import MaskColours, MaskRule
-from medtransfer.tasks.manifest import PRESENT, manifest_cases, read_manifest
+from medtransfer.tasks.manifest import PRESENT, manifest_cases, read_manifest, shown_cell
 from medtransfer.tasks.own_cases import finished_cases, patient_of
 from medtransfer.tasks.own_data_declaration import OwnData
-from medtransfer.tasks.own_images import bare_stem
+from medtransfer.tasks.own_images import bare_stem, is_left_out
 from medtransfer.tasks.tables import refuse
 
 _MARK = "_mask"
@@ -24,6 +24,8 @@ _MARK = "_mask"
 
 _LAST = chr(0x10FFFF)
 """Sorts behind every sign: the end of the names that begin alike."""
+
+_MOST_NAMED = 5
 
 
 def open_mask_folders(name: str, root: Path, spec: OwnData) -> CaseTable:
@@ -74,10 +76,7 @@ def _folder_cases(name: str, root: Path, spec: OwnData) -> pd.DataFrame:
     if not files:
         raise DataError(f"task {name!r}: expected images in {folder}, got an empty folder.")
     locators = [path.relative_to(root).as_posix() for path in files]
-    patients = [
-        locator if spec.patient_pattern is None else patient_of(locator, path.stem, spec.patient_pattern)
-        for locator, path in zip(locators, files, strict=True)
-    ]
+    patients = [patient_of(name, locator, spec.patient_pattern) for locator in locators]
     return pd.DataFrame({"case_id": locators, "patient_id": patients, "image": locators})
 
 
@@ -110,8 +109,14 @@ def _masks(
     images = [str(image) for image in frame["image"]]
     files = [path for path in _visible_files(folder) if not _one_folder(spec) or _is_mask(spec, path)]
     found = _by_pattern(spec, files, images) if spec.mask_pattern else _by_stem(files, images)
-    missing = [f"none for {image!r}" for image, masks in zip(images, found, strict=True) if not masks]
-    refuse(f"task {name!r}", str(spec.masks), "a mask named like each image", missing)
+    missing = [repr(image) for image, masks in zip(images, found, strict=True) if not masks]
+    if missing:
+        more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        raise DataError(
+            f"task {name!r}: {spec.masks}: expected a mask named like each image, got none for "
+            f"{', '.join(missing[:_MOST_NAMED])}{more}. Add an empty mask where there is nothing to mark, or remove "
+            "the image; 'mask_pattern' says how masks of other names are found."
+        )
     return [tuple(mask.relative_to(root).as_posix() for mask in masks) for masks in found]
 
 
@@ -156,14 +161,14 @@ def _stem(name: str) -> str:
 
 
 def _visible_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if path.is_file() and not is_left_out(Path(path.name)))
 
 
 def _named_masks(name: str, root: Path, spec: OwnData, cells: pd.Series) -> list[tuple[str, ...]]:
     masks = [(Path(spec.masks or ".") / cell).as_posix() for cell in cells]
     missing = [
-        f"line {line}: {mask!r}"
-        for line, mask in zip(cells.index, masks, strict=True)
+        f"line {line}: {shown_cell(spec.masks or '.', cell)}"
+        for line, cell, mask in zip(cells.index, cells, masks, strict=True)
         if "\0" in mask or not (root / mask).is_file()
     ]
     refuse(f"task {name!r}", f"{spec.manifest}: column {cells.name!r}", "mask files below the root", missing)

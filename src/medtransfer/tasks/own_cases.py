@@ -41,9 +41,15 @@ def finished_cases(
         mask_rule: What mask values mean.
 
     Raises:
-        DataError: If a file cannot be read or the split is incomplete.
+        DataError: If the number of classes does not fit the kind, a file cannot be read or the split is
+            incomplete.
     """
-    frame = slices_of_images(name, root, frame, spec.slices, spec.class_ids)
+    if spec.kind is TaskKind.BINARY and len(classes) != 2:
+        raise DataError(
+            f"task {name!r}: kind: binary: expected two classes, got {list(classes)!r}. Use kind: multi-class, or "
+            "leave out the cases of the others."
+        )
+    frame, damaged = slices_of_images(name, root, frame, spec.slices, spec.class_ids)
     frame, patients_known = with_dicom_patients(frame, patients_given=spec.names_patients)
     strata = frame["stratum"].tolist() if "stratum" in frame.columns else None
     frame, split_source = complete_splits(name, frame, strata)
@@ -56,7 +62,11 @@ def finished_cases(
             source=FileSource(root, mask_rule, intensity=spec.shown_as, plane=spec.slices),
             split_source=split_source,
             patients_known=patients_known,
-            opening_problems=(*problems, *(divided_patients(frame) if spec.names_patients else ())),
+            opening_problems=(
+                *problems,
+                *damaged,
+                *(divided_patients(frame) if spec.names_patients else ()),
+            ),
         )
     except DataError as error:
         raise DataError(f"task {name!r}: {error}") from error
@@ -84,23 +94,26 @@ def class_order(name: str, found: list[str], declared: list[str] | None) -> tupl
         return tuple(declared)
     if len(present) < 2:
         raise DataError(
-            f"task {name!r}: expected at least two classes, got {sorted(present)!r}. Check 'root'."
+            f"task {name!r}: expected at least two classes, got {sorted(present)!r}. Check 'root' and the labels."
         )
     numeric = all(re.fullmatch(r"-?\d+", value) for value in present)
     return tuple(sorted(present, key=int) if numeric else sorted(present))
 
 
-def patient_of(name: str, stem: str, pattern: str | None) -> str:
-    """Return the patient a file belongs to: the pattern's group, or the whole stem without one.
+def patient_of(name: str, locator: str, pattern: str | None) -> str:
+    """Return the patient a file belongs to: the pattern's group in its stem; the locator without a pattern.
 
     Raises:
         DataError: If the pattern does not match.
     """
     if pattern is None:
-        return stem
-    match = re.search(pattern, stem)
+        return locator
+    match = re.search(pattern, Path(locator).stem)
     if match is None:
-        raise DataError(f"{name}: expected a name that matches patient_pattern {pattern!r}, got {stem!r}.")
+        raise DataError(
+            f"task {name!r}: patient_pattern: expected names without ending that match {pattern!r}, got "
+            f"{Path(locator).stem!r} of {locator!r}. Correct the expression, or move the file away."
+        )
     return match.group(1)
 
 

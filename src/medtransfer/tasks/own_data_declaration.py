@@ -14,6 +14,7 @@ from medtransfer.core.errors import UsageError
 from medtransfer.core.task_kind import TaskKind
 from medtransfer.data.intensity import WINDOWS, Intensity, VolumeRange, Window
 from medtransfer.metrics.declared_metrics import metrics
+from medtransfer.tasks.own_task_names import name_faults
 
 Kind = Annotated[TaskKind, Field(strict=False)]
 
@@ -33,6 +34,13 @@ class Columns(BaseModel):
     patient: str | None = Field(None, description="Patient or group that a split must not cut.")
     split: str | None = Field(None, description="train, val or test.")
     mask: str | None = Field(None, description="File name of the mask.")
+
+    @field_validator("label")
+    @classmethod
+    def _are_columns(cls, label: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(label, list) and len(set(label)) < max(len(label), 1):
+            raise ValueError(f"expected at least one column, each once, got {label!r}. Correct the list")
+        return label
 
 
 class OwnData(BaseModel):
@@ -80,6 +88,41 @@ class OwnData(BaseModel):
     )
     image_sets: list[str] = Field(default_factory=list, description="Image collections, for overlap.")
     title: str = Field("", description="One line for reports.")
+
+    @field_validator("classes")
+    @classmethod
+    def _are_classes(cls, names: list[str] | None) -> list[str] | None:
+        if names is not None and len(set(names)) < max(len(names), 1):
+            raise ValueError(f"expected at least one class, each once, got {names!r}. Correct the list")
+        return names
+
+    @field_validator("mask_values")
+    @classmethod
+    def _are_structures(cls, structures: dict[int, str] | None) -> dict[int, str] | None:
+        if structures is not None and 0 in structures:
+            raise ValueError(
+                f"expected values of structures, got 0: {structures[0]!r}. 0 is background already: leave it out"
+            )
+        _one_class_each("value", structures)
+        return structures
+
+    @field_validator("mask_colours")
+    @classmethod
+    def _are_painted(cls, structures: dict[str, str] | None) -> dict[str, str] | None:
+        if structures is None:
+            return None
+        wrong = [colour for colour in structures if not re.fullmatch("#[0-9a-fA-F]{6}", colour)]
+        if wrong:
+            raise ValueError(f"expected colours such as '#ff0000', got {wrong[:5]!r}. Correct them")
+        if "#000000" in structures:
+            raise ValueError(
+                f"expected colours of structures, got '#000000': {structures['#000000']!r}. #000000 is background "
+                "already: leave it out"
+            )
+        if len({colour.lower() for colour in structures}) < len(structures):
+            raise ValueError(f"expected every colour once, got {list(structures)!r}. Correct them")
+        _one_class_each("colour", structures)
+        return structures
 
     @field_validator("patient_pattern")
     @classmethod
@@ -154,6 +197,17 @@ class OwnData(BaseModel):
             self._labels_fit()
         return self
 
+    @model_validator(mode="after")
+    def _classes_fit(self) -> OwnData:
+        if self.kind is TaskKind.MULTI_LABEL and self.manifest is None:
+            raise ValueError(
+                "kind: multi-label needs 'manifest' and 'columns', a CSV file with a 0/1 column per finding; files "
+                "in a folder per class have one class each"
+            )
+        if not self.is_segmentation and self.classes is not None and len(self.classes) < 2:
+            raise ValueError(f"classes: expected at least two classes, got {self.classes!r}. Add the others")
+        return self
+
     def _labels_fit(self) -> None:
         assert self.columns is not None
         if self.kind is None:
@@ -163,6 +217,11 @@ class OwnData(BaseModel):
             raise ValueError(
                 "columns.label: expected a list of 0/1 columns for kind: multi-label and one column "
                 f"for the others, got {self.columns.label!r} for kind: {self.kind}"
+            )
+        if several and self.classes is not None:
+            raise ValueError(
+                f"classes: expected none for kind: multi-label, got {self.classes!r}. The columns that "
+                "columns.label names are the classes, in that order: leave 'classes' out"
             )
 
     def margin_of(self, primary: str) -> float | None:
@@ -207,18 +266,40 @@ class OwnData(BaseModel):
 def parse_own_data(name: str, declaration: dict[str, Any]) -> OwnData:
     """Return the declaration as a record.
 
+    Args:
+        name: Name of the task; a file of the store bears it.
+        declaration: The fields of :class:`OwnData`.
+
     Raises:
-        UsageError: If it is wrong; the message lists every fault.
+        UsageError: If it or the name is wrong; the message lists every fault.
     """
+    faults, cause = list(name_faults(name)), None
     try:
-        return OwnData.model_validate(declaration)
+        found = OwnData.model_validate(declaration)
     except ValidationError as error:
-        faults = " ".join(declaration_faults(error, _known_keys))
-        raise UsageError(f"task {name!r}: {faults} See the page 'Own data' of the documentation.") from error
+        faults, cause = [*faults, *declaration_faults(error, _known_keys)], error
+    if faults:
+        told = f"task {name!r:.100}: {' '.join(faults)} See the page 'Own data' of the documentation."
+        raise UsageError(told) from cause
+    return found
 
 
 def _known_keys(place: Sequence[int | str]) -> Iterable[str]:
     return Columns.model_fields if place else OwnData.model_fields
+
+
+def _one_class_each(what: str, structures: dict[Any, str] | None) -> None:
+    if structures is None:
+        return
+    if not structures:
+        raise ValueError(f"expected a {what} and its class, got none. Add them, or leave the key out")
+    for name in structures.values():
+        keys = [key for key, other in structures.items() if other == name]
+        if len(keys) > 1:
+            raise ValueError(
+                f"expected a class of its own for every {what}, got {name!r} for {' and '.join(map(repr, keys))}. "
+                "Give each a name; to unite all values above 0, leave the key out"
+            )
 
 
 def _intensity(value: str | dict[str, float] | None) -> Intensity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from medtransfer.core.errors import BadImageError, DataError
 from medtransfer.core.problems import Problem
 from medtransfer.data.dicom_headers import is_dicom, read_dicom_header
 from medtransfer.data.dicom_segmentations import read_segment_frames
-from medtransfer.data.dicom_series import dicom_files, directory_files, find_series
+from medtransfer.data.dicom_series import directory_files, find_series, sorted_dicom_files
 from medtransfer.data.inside_root import path_inside
 from medtransfer.data.locators import class_locator, empty_locator, slice_locator
 from medtransfer.data.nifti_volumes import Plane, is_nifti, read_nifti_slices
@@ -22,6 +22,9 @@ from medtransfer.tasks.tables import refuse
 
 _PICTURES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff"})
 _START_BYTES: Final = 1024
+_OF_SYSTEMS: Final = frozenset({"desktop.ini", "thumbs.db"})
+"""What Windows leaves in folders; what others leave is hidden by a dot."""
+_MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,12 @@ class NamedImages:
 
     @classmethod
     def below(cls, root: Path, folder: str) -> NamedImages:
-        """List the folder once; hidden files are left out."""
+        """List the folder once; hidden files and those of the operating system are left out."""
         found: dict[str, list[str]] = defaultdict(list)
         top = root / folder
         for path in sorted(top.rglob("*")) if top.is_dir() else []:
             relative = path.relative_to(top)
-            if path.is_file() and not any(part.startswith(".") for part in relative.parts):
+            if path.is_file() and not is_left_out(relative):
                 locator = (Path(folder) / relative).as_posix()
                 for name in {path.name, bare_stem(path.name)}:
                     found[name].append(locator)
@@ -71,6 +74,16 @@ def _exists(path: Path) -> bool:
         return False
 
 
+def is_left_out(relative: Path) -> bool:
+    """Return whether a file is none of the user's: hidden, in a hidden folder, or of the operating system.
+
+    Example:
+        >>> is_left_out(Path("benign/Thumbs.db")), is_left_out(Path("benign/p1.png"))
+        (True, False)
+    """
+    return relative.name.casefold() in _OF_SYSTEMS or any(part.startswith(".") for part in relative.parts)
+
+
 def bare_stem(name: str) -> str:
     """Return a file name without its ending; both endings of ``.nii.gz``.
 
@@ -88,7 +101,7 @@ def slices_of_images(
     frame: pd.DataFrame,
     plane: Plane,
     segments: Mapping[int, int] | None = None,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, tuple[Problem, ...]]:
     """Return a case for every slice: of NIfTI volumes, DICOM series and files with several frames.
 
     Rows that are single pictures stay as they are. Where any row is a volume, all rows get a
@@ -103,7 +116,8 @@ def slices_of_images(
         segments: Segment number of a DICOM segmentation to class id; None makes every segment class 1.
 
     Returns:
-        The frame with one row per case; ``dicom_patient`` holds the PatientID of DICOM images.
+        The frame with one row per case; ``dicom_patient`` holds the PatientID of DICOM images. And the
+        problem of files in series that cannot be read; no study runs with it.
 
     Raises:
         DataError: If a file cannot be read or a mask has other slices than its image.
@@ -113,13 +127,30 @@ def slices_of_images(
         for row in frame.to_dict("records"):
             rows += _expanded(name, root, {str(key): value for key, value in row.items()}, plane, segments)
         _refuse_repeats(name, rows)
+        damaged = [file for row in rows for file in row.pop("damaged", ())]
         rows = _with_series(root, rows)
     except BadImageError as error:
         raise DataError(f"task {name!r}: {error}") from error
     expanded = pd.DataFrame(rows)
     if "volume_id" in expanded.columns:
         expanded["volume_id"] = expanded["volume_id"].fillna(expanded["case_id"])
-    return expanded
+    return expanded, damaged_dicom(damaged)
+
+
+def damaged_dicom(files: Sequence[str]) -> tuple[Problem, ...]:
+    """Return the problem of files that are DICOM by their names alone; nothing when there are none."""
+    if not files:
+        return ()
+    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+    return (
+        Problem(
+            what="unreadable-image",
+            where="DICOM files",
+            expected="images that can be read",
+            found=f"{len(files)} that do not begin like DICOM: {', '.join(files[:_MOST_NAMED])}{more}",
+            next_step="Replace or remove them.",
+        ),
+    )
 
 
 def with_dicom_patients(frame: pd.DataFrame, *, patients_given: bool) -> tuple[pd.DataFrame, bool]:
@@ -168,40 +199,44 @@ def divided_patients(frame: pd.DataFrame) -> tuple[Problem, ...]:
     )
 
 
-def dicom_images_by_patient(name: str, root: Path, folder: str) -> dict[str, list[str]]:
-    """Return the DICOM files below a folder by the PatientID of their header.
+def dicom_images_by_patient(
+    name: str, root: Path, folder: str
+) -> tuple[dict[str, list[str]], tuple[Problem, ...]]:
+    """Return the DICOM files below a folder by the PatientID of their header, and the problem of damaged ones.
 
     Raises:
         DataError: If there is no DICOM file, or one without PatientID.
     """
     try:
-        headers = {locator: read_dicom_header(root, locator) for locator in dicom_files(root, folder)}
+        files, damaged = sorted_dicom_files(root, folder)
+        headers = {locator: read_dicom_header(root, locator) for locator in files}
     except BadImageError as error:
         raise DataError(f"task {name!r}: {error}") from error
     if not headers:
         raise DataError(
             f"task {name!r}: columns: expected an image column, or DICOM files in {folder!r} whose patients the "
-            "patient column names, got neither. Add 'image' to the columns."
+            f"patient column names, got {_only_damaged(damaged) or 'neither'}. Add 'image' to the columns"
+            f"{', or replace the files' if damaged else ''}."
         )
     without = [repr(locator) for locator, header in headers.items() if not header.patient_id]
     refuse(f"task {name!r}", folder, "a PatientID in every DICOM file", without)
     found: dict[str, list[str]] = defaultdict(list)
     for locator, header in headers.items():
         found[header.patient_id].append(locator)
-    return found
+    return found, damaged_dicom(damaged)
 
 
 def _expanded(
     name: str, root: Path, row: dict[str, Any], plane: Plane, segments: Mapping[int, int] | None
 ) -> list[dict[str, Any]]:
     locator = str(row["image"])
-    several = None
+    several, damaged = None, list[str]()
     if (root / locator).is_dir():
-        several = dicom_files(root, locator)
+        several, damaged = sorted_dicom_files(root, locator)
     elif Path(locator).name == "DICOMDIR":
         several = directory_files(root, locator)
     if several is not None:
-        rows = _files(name, row, several)
+        rows = _files(name, row, several, damaged)
         return _with_segments(name, root, rows, segments) if row.get("mask") else rows
     kind = _kind(root, locator)
     if kind == "nifti":
@@ -209,11 +244,20 @@ def _expanded(
     return [row | {"dicom": True}] if kind == "dicom" else [row]
 
 
-def _files(name: str, row: dict[str, Any], files: list[str]) -> list[dict[str, Any]]:
+def _files(name: str, row: dict[str, Any], files: list[str], damaged: list[str]) -> list[dict[str, Any]]:
     if not files:
-        raise DataError(f"task {name!r}: {row['image']}: expected DICOM files, got none. Correct the path.")
+        raise DataError(
+            f"task {name!r}: {row['image']}: expected DICOM files, got {_only_damaged(damaged) or 'none'}. "
+            "Correct the path."
+        )
     cut = {"foreground": None} if "foreground" in row and len(files) > 1 else {}
-    return [row | {"case_id": file, "image": file, "dicom": True} | cut for file in files]
+    rows = [row | {"case_id": file, "image": file, "dicom": True} | cut for file in files]
+    rows[0]["damaged"] = damaged
+    return rows
+
+
+def _only_damaged(files: Sequence[str]) -> str:
+    return f"files that do not begin like DICOM: {', '.join(files[:_MOST_NAMED])}" if files else ""
 
 
 def _with_segments(
@@ -243,9 +287,15 @@ def _with_segments(
     headers = {str(row["image"]): read_dicom_header(root, str(row["image"])) for row in rows}
     strangers = set(by_slice) - {header.sop_uid for header in headers.values()}
     if strangers:
+        damaged = _only_damaged(rows[0]["damaged"])
         raise DataError(
             f"task {name!r}: {mask}: expected masks of slices of {Path(rows[0]['image']).parent}, got "
-            f"{len(strangers)} of other images. Match each segmentation with its own series."
+            f"{len(strangers)} of other images. "
+            + (
+                f"The series has {damaged}: replace them."
+                if damaged
+                else "Match each segmentation with its own series."
+            )
         )
     return [
         row | {"mask": tuple(by_slice[header.sop_uid]) or (empty_locator(header.rows, header.columns),)}

@@ -16,21 +16,23 @@ SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 """Shares of the patients when no split is given."""
 
 _VALIDATION_SHARE = 0.125
-_SPELLINGS = {
+SPELLINGS = {
     "train": "train",
     "training": "train",
     "val": "val",
     "valid": "val",
+    "validate": "val",
     "validation": "val",
     "dev": "val",
     "test": "test",
     "testing": "test",
 }
+"""How a split may be spelled, in lower case, and what it is."""
 
 
 def split_name(text: str) -> str | None:
     """Return ``train``, ``val`` or ``test`` for one of their usual spellings, else None."""
-    return _SPELLINGS.get(text.strip().lower())
+    return SPELLINGS.get(text.strip().lower())
 
 
 def complete_splits(

@@ -114,6 +114,10 @@ def test_chexpert_is_the_mean_of_five_and_pooled_dice_is_claimed_only_where_dedu
 
 def test_odd_task_names_are_kept_whole() -> None:
     assert printed_task("100% X@5%").label_fraction == 1.0
+    assert printed_task("0.5% X") == ("X", 0.005)
+    assert printed_task("X@12.5%") == ("X", 0.125)
+    assert printed_task("1.% X") == ("1.% X", 1.0)
+    assert printed_task("٢٥% X") == ("٢٥% X", 1.0)
     assert printed_task("a\nb") == ("a\nb", 1.0)
     assert our_task("") is None
 

@@ -83,6 +83,16 @@ def test_a_known_conflict_is_flagged_on_import_as_in_the_package() -> None:
         ("somebody2030", " ", "source: expected a name of printable characters, got ' '"),
         ("ImageNet", "Image\x1bNet", "initialization: expected a name of printable characters"),
         ("AUC%", "AUC", "metric: expected a metric in percent such as 'AUC%'"),
+        (
+            "DXC14@25%",
+            "DXC14@0%",
+            "line 2, task: expected a share of the training labels above 0 and at most",
+        ),
+        ("DXC14@25%", "DXC14@101%", "line 2, task: expected a share of the training labels above 0 and at"),
+        ("DXC14@25%", "0% X", "at most 100 %, got '0% X'. Correct the file"),
+        ("DXC14@25%", "0.0% X", "at most 100 %, got '0.0% X'"),
+        ("DXC14@25%", "200% X", "at most 100 %, got '200% X'"),
+        ("DXC14@25%", f"{'9' * 5000}% X", "task: expected a share of the training labels"),
         ("as printed", '"as printed', "expected a comma-separated row"),
     ],
 )
@@ -175,9 +185,9 @@ def test_runs_with_the_same_values_under_two_names_are_flagged() -> None:
     assert not any(r.flags for r in runs("E3,R,R_noise2,0,accuracy,0.5", "E3,R,R_noise3,0,accuracy,0.5").runs)
 
 
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r", "\r\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path, mark: str, ending: str) -> None:
+def test_byte_order_mark_and_other_line_ends_change_nothing(tmp_path: Path, mark: str, ending: str) -> None:
     file = tmp_path / "a file.csv"
     file.write_bytes(f"{mark}{HEADER}{ending}{ROW}{ending}".encode())
     layout, batch = read_import(file)
@@ -199,6 +209,12 @@ def test_a_path_that_cannot_be_imported_is_one_clear_error(tmp_path: Path) -> No
         read_import(other)
     other.write_text(f"{HEADER}\nx\x00")
     with pytest.raises(DataError, match="NUL"):
+        read_import(other)
+    other.write_text('"' + 200_000 * "x")
+    with pytest.raises(DataError, match=r"other\.csv, line 1: expected a header .* every quote is closed\.$"):
+        read_import(other)
+    other.write_text(f"{200_000 * 'x'},b\n1,2\n")
+    with pytest.raises(DataError, match=r"other\.csv, line 1: expected a header .* field larger than"):
         read_import(other)
     other.write_text(f"{HEADER}\n")
     with pytest.raises(DataError, match="expected at least one result, got none"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -13,6 +14,8 @@ from medtransfer.core.errors import DataError
 from medtransfer.core.problems import Problem
 
 _CORRECT = "Correct the file and import it again."
+_LINE_END = re.compile(r"\r*\n|\r")
+"""Of Unix, of Windows, also written twice, and of old Macintosh programs."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,22 @@ def read_text(file: Path, name: str) -> str:
         ) from error
     if "\x00" in text:
         raise DataError(f"{name}: expected text, got a NUL character. Check that this is the right file.")
-    return text.replace("\r\n", "\n")
+    return _LINE_END.sub("\n", text)
 
 
-def read_header(text: str) -> tuple[str, ...]:
-    """Return the cells of the first line; empty for an empty file."""
-    return tuple(next(csv.reader(StringIO(text)), ()))
+def read_header(text: str, name: str) -> tuple[str, ...]:
+    """Return the cells of the first line; empty for an empty file.
+
+    Raises:
+        DataError: If it is no line of comma-separated cells; ``name`` is the file's, for the message.
+    """
+    try:
+        return tuple(next(csv.reader(StringIO(text)), ()))
+    except csv.Error as error:
+        raise DataError(
+            f"{name}, line 1: expected a header of comma-separated names, got: {error}. "
+            "Check that this is the right file and that every quote is closed."
+        ) from error
 
 
 def read_rows(text: str, name: str, columns: Sequence[str], problems: list[Problem]) -> Iterator[FileRow]:
@@ -62,8 +75,11 @@ def read_rows(text: str, name: str, columns: Sequence[str], problems: list[Probl
         name: Its name, for messages.
         columns: Columns expected.
         problems: Where faults are added: a wrong header, a row with too many or too few cells.
+
+    Raises:
+        DataError: If the first line is no header at all.
     """
-    header = read_header(text)
+    header = read_header(text, name)
     if sorted(header) != sorted(columns):
         problems.append(_wrong_header(name, header, columns))
         return

@@ -20,7 +20,9 @@ DICE_NOTE: Final = (
 )
 """Why ``Dice%`` of three sources stands beside our pooled Dice."""
 
-_FRACTION: Final = re.compile(r"(?:(?P<before>\d+)% )?(?P<task>.*?)(?:@(?P<after>\d+)%)?")
+_FRACTION: Final = re.compile(
+    r"(?:(?P<before>\d+(?:\.\d+)?)% )?(?P<task>.*?)(?:@(?P<after>\d+(?:\.\d+)?)%)?", re.ASCII
+)
 _TASKS: Final[Mapping[str, str]] = {
     "DXC14": "chestxray14",
     "ChestX-ray14": "chestxray14",
@@ -145,7 +147,7 @@ class PrintedTask(NamedTuple):
     name: str
     """Without the label fraction."""
     label_fraction: float
-    """Share of the training labels."""
+    """Share of the training labels as printed; one that is not in (0, 1] is a misprint."""
 
 
 def printed_task(text: str) -> PrintedTask:
@@ -159,7 +161,7 @@ def printed_task(text: str) -> PrintedTask:
     if found is None:  # a name of several lines
         return PrintedTask(text, 1.0)
     percent = found["before"] or found["after"] or "100"
-    return PrintedTask(found["task"], int(percent) / 100)
+    return PrintedTask(found["task"], float(percent) / 100)
 
 
 def our_task(text: str) -> str | None:

@@ -38,14 +38,15 @@ def read_import(path: Path) -> tuple[Layout, ImportBatch]:
     if not path.exists():
         raise UsageError(f"import {path}: expected a file or a folder, got nothing there. Check the path.")
     text = read_text(path, name)
-    header = set(read_header(text))
+    columns = read_header(text, name)
+    header = set(columns)
     if len(header & set(RUN_COLUMNS)) > len(header & set(RESULT_COLUMNS)):
         return "runs", _not_empty(read_runs_file(text, name), name)
     if header & set(RESULT_COLUMNS):
         return "results", _not_empty(read_results_file(text, name), name)
     raise DataError(
         f"{name}: expected the header {','.join(RESULT_COLUMNS)} or {','.join(RUN_COLUMNS)}, got "
-        f"{','.join(read_header(text)[:5])!r}. Give a file of published results or of runs."
+        f"{','.join(columns[:5])!r}. Give a file of published results or of runs."
     )
 
 

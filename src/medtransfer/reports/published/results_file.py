@@ -141,6 +141,8 @@ def _result(row: FileRow, problems: list[Problem]) -> PublishedResult | None:
     exact = cells.choice("exact", ("true", "false")) == "true"
     if not is_difference(names["metric"]) and not names["metric"].endswith("%"):
         cells.refuse("metric", "a metric in percent such as 'AUC%', or one that ends in 'difference'")
+    if not 0 < printed_task(names["task"]).label_fraction <= 1:
+        cells.refuse("task", "a share of the training labels above 0 and at most 100 %")
     if not cells.ok:
         return None
     return imported_result(names, mean, std, n, exact=exact, note=_note(row))
