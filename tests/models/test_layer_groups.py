@@ -149,3 +149,48 @@ def test_all_or_nothing_can_be_trained(small: Encoder) -> None:
     for wrong in (-1, len(groups) + 1):
         with pytest.raises(UsageError, match="between 0 and 10 layer groups"):
             train_last(small, wrong)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torchvision/convnext_tiny",
+        "torchvision/efficientnet_b0",
+        "torchvision/swin_t",
+        "swin_tiny_patch4_window7_224",
+    ],
+)
+def test_a_frozen_network_is_no_longer_random_in_training_mode(name: str) -> None:
+    encoder = build_encoder(resolve_model(f"{name}.random"), weights_folder=None, seed=1, image_size=64)
+    drops = {
+        path
+        for path, module in encoder.named_modules()
+        if type(module).__name__ in {"StochasticDepth", "DropPath"}
+    }
+    assert drops
+    train_last(encoder.train(), 1)
+    for path in drops:
+        around = encoder.get_submodule(path.rpartition(".")[0])
+        trained = any(parameter.requires_grad for parameter in around.parameters())
+        assert encoder.get_submodule(path).training == trained, path
+    train_last(encoder, 0)
+    images = torch.randint(0, 256, (4, 1, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        found, again = encoder(images), encoder(images)
+        assert torch.equal(found, again)
+        assert torch.equal(found, encoder.eval()(images))
+
+
+def test_layers_without_weights_are_as_they_were_where_all_is_trained(small: Encoder) -> None:
+    train_last(small.train(), len(layer_groups(small)))
+    assert all(module.training for module in small.modules())
+
+
+@pytest.mark.parametrize("adapts", [False, True])
+def test_frozen_normalisation_without_weights_keeps_its_statistics(adapts: bool) -> None:
+    encoder = build_encoder(resolve_model("resnet20.random"), weights_folder=None, seed=1, image_size=32)
+    encoder.backbone.bn1 = nn.BatchNorm2d(16, affine=False)
+    encoder.adapts_statistics = adapts
+    train_last(encoder.train(), 0)
+    encoder(torch.randint(0, 256, (8, 1, 32, 32), dtype=torch.uint8))
+    assert bool(encoder.backbone.bn1.running_mean.any()) is adapts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -136,9 +137,13 @@ def test_settings_are_json_and_tell_every_difference() -> None:
     changed |= {"precision": "bf16-mixed", "mask_loss": "bce", "batch_dice": True, "augmentation": "none"}
     changed |= {"preset": "studyA-seg", "decoder": "upernet", "decoder_channels": (9,), "micro_batch": 2}
     changed |= {"learning_rates": (3e-4, 1e-3), "layer_decay": 0.7, "train_last": 1, "average_decay": 0.9}
-    changed |= {"pixel_weights": (1.0, 2.0), "epoch_factor": 0.9, "normalization": "study"}
+    changed |= {"pixel_weights": (1.0, 2.0), "normalization": "study"}
     changed |= {"least_rate": 1e-5}
-    assert set(changed) | {"ten_crops", "batch_normalization"} == set(Finetune.model_fields)
+    apart = {"ten_crops", "batch_normalization", "epoch_factor"}
+    assert set(changed) | apart == set(Finetune.model_fields)
+    falling = Finetune(schedule="exponential")
+    faster = Finetune(schedule="exponential", epoch_factor=0.9)
+    assert faster.settings(SEGMENTATION) != falling.settings(SEGMENTATION)
     assert Finetune(ten_crops=True).settings(TaskKind.BINARY) != Finetune().settings(TaskKind.BINARY)
     for name, value in changed.items():
         assert Finetune(**{name: value}).settings(SEGMENTATION) != Finetune().settings(SEGMENTATION), name
@@ -164,8 +169,14 @@ def test_settings_are_json_and_tell_every_difference() -> None:
         {"average_decay": 1.0},
         {"micro_batch": 0},
         {"pixel_weights": [1.0]},
+        {"pixel_weights": [1.0, -2.0]},
+        {"pixel_weights": [0.0, 0.0]},
+        {"pixel_weights": [1.0, float("inf")]},
         {"epochs": 2, "warmup_epochs": 3},
         {"decoder_channels": []},
+        {"decoder_channels": [0]},
+        {"decoder_channels": [-4, 8]},
+        {"decoder": "upernet", "decoder_channels": [0]},
         {"decoder": "fpn"},
         {"decoder": "upernet", "decoder_channels": [16, 8]},
     ],
@@ -173,6 +184,54 @@ def test_settings_are_json_and_tell_every_difference() -> None:
 def test_what_is_no_setting_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Finetune(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "partner"),
+    [
+        (
+            {"pixel_weights": [1, 9], "mask_loss": "dice"},
+            "'mask_loss' 'bce+dice' or 'bce' beside it, got 'dice'",
+        ),
+        ({"pixel_weights": [1, 9], "preset": "studyA-seg"}, "'mask_loss' 'bce+dice' or 'bce'"),
+        ({"batch_dice": True, "mask_loss": "bce"}, "'mask_loss' 'bce+dice' or 'dice' beside it, got 'bce'"),
+        ({"batch_dice": True, "preset": "studyC-LiTS"}, "'mask_loss' 'bce+dice' or 'dice'"),
+        ({"least_rate": 1e-5, "schedule": "constant"}, "'schedule' 'cosine' beside it, got 'constant'"),
+        ({"least_rate": 1e-5, "preset": "studyA-cls"}, "'schedule' 'cosine' beside it, got 'plateau'"),
+        ({"epoch_factor": 0.9}, "'schedule' 'exponential' beside it, got 'cosine'"),
+        ({"epoch_factor": 0.9, "preset": "studyC-LiTS", "schedule": "cosine"}, "'schedule' 'exponential'"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(fields: dict[str, Any], partner: str) -> None:
+    name = next(iter(fields))
+    with pytest.raises(ValidationError, match=f"{name}: expected {re.escape(partner)}"):
+        Finetune(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"pixel_weights": [0, 9]},
+        {"pixel_weights": [1, 9], "preset": "studyA-seg", "mask_loss": "bce+dice"},
+        {"preset": "studyC-LiTS", "mask_loss": "dice"},
+        {"preset": "studyC-LiTS", "schedule": "constant"},
+        {"preset": "studyB-cls-cosine", "schedule": "plateau"},
+        {"least_rate": 0.0, "schedule": "constant"},
+        {"batch_dice": False, "mask_loss": "bce"},
+        {"pixel_weights": None, "mask_loss": "dice"},
+        {"epoch_factor": 0.9, "preset": "studyC-CX8"},
+    ],
+)
+def test_what_a_preset_brings_along_or_says_nothing_is_taken(fields: dict[str, Any]) -> None:
+    settings = Finetune(**fields)
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_ten_crops_need_a_margin_around_the_view() -> None:
+    with pytest.raises(ValidationError, match=r"ten_crops: .* got 'studyC-CX8', which sees the whole image"):
+        Finetune(preset="studyC-CX8", ten_crops=True)
+    assert not Finetune(preset="studyC-CX8", ten_crops=False).scores_ten_crops(TaskKind.MULTI_LABEL)
+    assert Finetune(preset="studyA-cls", ten_crops=True).scores_ten_crops(TaskKind.MULTI_LABEL)
 
 
 def test_only_another_decoder_enters_the_settings() -> None:
@@ -368,3 +427,12 @@ def test_training_cases_are_those_of_the_request(drawn: ModuleType, tmp_path: Pa
         patch.setattr(fit_finetune.CachedImages, "training", spy)
         next(Finetune(**(QUICK | {"epochs": 2})).fit(bench(cases, tmp_path), [request(cases, 1, train)]))
     assert sorted(np.concatenate(seen).tolist()) == sorted([*train, *train])
+
+
+@pytest.mark.parametrize("fields", [{"batch_dice": True}, {"preset": "studyA-seg"}])
+def test_a_dice_over_the_batch_is_not_computed_in_parts(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="micro_batch: expected 'batch_dice: false' beside it"):
+        Finetune(**fields, micro_batch=2)
+    settings = Finetune(**(fields | {"batch_dice": False}), micro_batch=2)
+    assert (settings.recipe().micro_batch, settings.recipe().batch_dice) == (2, False)
+    assert Finetune(**fields).recipe().batch_dice

@@ -203,6 +203,7 @@ def test_settings_are_resolved_by_kind() -> None:
         {"strengths": []},
         {"strengths": [0.0]},
         {"decoder": "upernet", "decoder_channels": [8, 8]},
+        {"decoder_channels": [8, 0]},
         {"strengths": [1.0, 1.0]},
         {"strengths": ["1"]},
         {"strengths": [float("inf")]},

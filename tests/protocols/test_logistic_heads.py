@@ -225,6 +225,30 @@ def test_separable_cases_and_repeated_ones_converge() -> None:
         assert np.all((weakest > 0.5) == (truth == 1))
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1])
+@pytest.mark.parametrize("counts", [(10, 10, 10), (20, 7, 3), (1, 1, 998), (333, 5000, 41)])
+def test_features_that_do_not_vary_take_no_steps(
+    counts: tuple[int, ...], value: float, *, balanced: bool
+) -> None:
+    labels = np.repeat(np.arange(3), counts)
+    features = np.full((len(labels), 8), value, np.float32)
+    strengths = [10.0**power for power in range(-5, 5)]
+    heads = fit_heads(features, labels, TaskKind.MULTI_CLASS, ("a", "b", "c"), strengths, balanced=balanced)
+    assert all(fit.converged and fit.steps == 0 for fit in heads.fits)
+    shares = np.full(3, 1 / 3) if balanced else np.array(counts) / sum(counts)
+    assert heads.probabilities(features[:2]) == pytest.approx(np.broadcast_to(shares, (len(strengths), 2, 3)))
+
+
+def test_the_weakest_features_still_take_steps() -> None:
+    """Where the penalty leaves next to nothing of the features, rounding is not mistaken for the minimum."""
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(size=(400, 8)), np.arange(400) % 3
+    heads = fit_heads(features, labels, TaskKind.MULTI_CLASS, ("a", "b", "c"), [1e-13, 1e-12])
+    assert all(fit.steps > 0 for fit in heads.fits)
+    assert (np.abs(heads.weights).max(axis=(1, 2)) > 0).all()
+
+
 def test_not_reaching_the_minimum_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = draw(60, 30)
     monkeypatch.setattr(binary_path, "MOST_STEPS", 1)

@@ -102,3 +102,30 @@ def test_rate_factors_make_groups_of_their_own() -> None:
     groups = parameter_groups(network, 0.1, factors)
     found = [(group["rate_factor"], group["weight_decay"], len(group["params"])) for group in groups]
     assert found == [(1.0, 0.1, 1), (1.0, 0.0, 1), (0.25, 0.1, 1), (0.25, 0.0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "exempt"),
+    [
+        ("torchvision/convnext_tiny.random", 64, {"layer_scale"}),
+        ("torchvision/swin_t.random", 64, {"relative_position_bias_table"}),
+        ("torchvision/vit_b_32.random", 224, {"class_token", "pos_embedding"}),
+    ],
+)
+def test_torchvision_s_networks_exempt_what_timm_s_do(name: str, size: int, exempt: set[str]) -> None:
+    net = network(name, size)
+    found = names_without_decay(net)
+    assert {
+        path.rpartition(".")[2] for path, p in net.named_parameters() if path in found and p.ndim > 1
+    } == exempt
+    kept = {path.rpartition(".")[2] for path, _ in net.named_parameters() if path not in found}
+    assert kept <= {"weight", "in_proj_weight"}
+
+
+def test_vectors_do_not_decay_and_kernels_of_one_channel_do() -> None:
+    net = nn.Module()
+    net.scale = nn.Parameter(torch.ones(5, 1, 1))
+    net.number = nn.Parameter(torch.ones(()))
+    net.table = nn.Parameter(torch.ones(5, 2))
+    net.linear, net.convolution = nn.Linear(4, 1), nn.Conv2d(1, 4, 1)
+    assert names_without_decay(net) == {"scale", "number", "linear.bias", "convolution.bias"}

@@ -60,6 +60,8 @@ def test_default_selects_on_the_loss_and_cuts_small_sets_into_smaller_batches() 
         {"plateau_factor": 1.0},
         {"learning_rate": 1e-5, "least_rate": 1e-4},
         {"least_rate": -1e-6},
+        {"pixel_weights": (1.0, -2.0)},
+        {"pixel_weights": (0.0, 0.0)},
         {"lr": 1e-3},
     ],
 )

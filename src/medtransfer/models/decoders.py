@@ -23,11 +23,13 @@ Decoder = Literal["unet", "upernet"]
 
 
 def check_widths(decoder: Decoder, channels: Sequence[int] | None) -> None:
-    """Refuse several widths for a decoder that has one, before a trial is started.
+    """Refuse widths below 1, and several for a decoder that has one, before a trial is started.
 
     Raises:
-        ValueError: If there are several.
+        ValueError: If there are such.
     """
+    if channels is not None and min(channels, default=1) < 1:
+        raise ValueError(f"decoder_channels: expected widths of at least 1, got {list(channels)!r}")
     if decoder == "upernet" and channels is not None and len(channels) != 1:
         raise ValueError(f"decoder_channels: expected one width for 'upernet', got {list(channels)!r}")
 

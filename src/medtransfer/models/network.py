@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -106,13 +106,12 @@ class Encoder(nn.Module):
     def train(self, mode: bool = True) -> Encoder:
         """Set training or evaluation mode; layers whose weights are frozen stay in evaluation mode.
 
-        So the statistics of frozen batch normalisation do not move, unless they were set to adapt.
+        So the statistics of frozen batch normalisation do not move, unless they were set to adapt. A layer without
+        weights, such as dropout, follows the block it is in: it stays in evaluation mode where all of that is frozen.
         """
         super().train(mode)
-        for module in self.modules():
-            own = list(module.parameters(recurse=False))
-            adapts = self.adapts_statistics and isinstance(module, BatchNormalisation)
-            if own and not adapts and not any(parameter.requires_grad for parameter in own):
+        for module in _frozen_modules(self):
+            if not (self.adapts_statistics and isinstance(module, BatchNormalisation)):
                 module.training = False
         return self
 
@@ -127,6 +126,22 @@ class Encoder(nn.Module):
                 f"model {self.name!r}: expected feature maps of several resolutions, got a network without. "
                 "Segment with a convolutional network or a transformer of timm or torchvision."
             )
+
+
+def _frozen_modules(module: nn.Module, *, inside: bool = False) -> Iterator[nn.Module]:
+    """Yield the modules whose own weights are all frozen, and those without any in a frozen surrounding.
+
+    Args:
+        module: Where to look.
+        inside: Whether the nearest module around it that has weights is frozen as a whole.
+    """
+    own = list(module.parameters(recurse=False))
+    weights = list(module.parameters())
+    frozen = not any(weight.requires_grad for weight in weights) if weights else inside
+    if not any(weight.requires_grad for weight in own) if own else frozen and not weights:
+        yield module
+    for part in module.children():
+        yield from _frozen_modules(part, inside=frozen)
 
 
 def build_encoder(

@@ -27,6 +27,13 @@ _RECIPE_FIELDS = (
     *("batch_dice", "layer_decay", "train_last", "average_decay", "least_rate"),
 )
 _MOST_RATES = 9
+_PARTNERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("pixel_weights", "mask_loss", ("bce+dice", "bce")),
+    ("batch_dice", "mask_loss", ("bce+dice", "dice")),
+    ("least_rate", "schedule", ("cosine",)),
+    ("epoch_factor", "schedule", ("exponential",)),
+)
+"""Fields that say something only beside certain values of another."""
 
 
 class Finetune(BaseModel):
@@ -40,7 +47,7 @@ class Finetune(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     name: ClassVar[str] = "finetune"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     preset: str = Field(default="default", description="Recipe the other fields change.")
     image_size: int | None = Field(
@@ -133,7 +140,7 @@ class Finetune(BaseModel):
         default=None,
         strict=False,
         min_length=2,
-        description="Segmentation: weights of the background and of each class in the cross entropy.",
+        description="Segmentation: weights of the background and of each class in the cross entropy; 0 or more.",
     )
     batch_dice: bool | None = Field(
         default=None, description="Segmentation: soft Dice over the batch instead of each image."
@@ -162,6 +169,40 @@ class Finetune(BaseModel):
         if rates is not None and min(rates) < least:
             raise ValueError(
                 f"learning_rates: expected rates of at least the least_rate {least:g}, got {list(rates)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sets_nothing_without_effect(self) -> Finetune:
+        """Refuse what was written and would change nothing; what a preset brings along may stay idle."""
+        recipe, plain = self.recipe(), TrainingRecipe()
+        for name, partner, values in _PARTNERS:
+            written = getattr(self, name)
+            idle = getattr(recipe, partner) not in values
+            if idle and written is not None and written != getattr(plain, name):
+                raise ValueError(
+                    f"{name}: expected '{partner}' {' or '.join(map(repr, values))} beside it, got "
+                    f"{getattr(recipe, partner)!r}, which does not use it. Leave it out, or set '{partner}' too"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _splits_what_adds_up(self) -> Finetune:
+        recipe = self.recipe()
+        if recipe.micro_batch is not None and recipe.batch_dice and "dice" in recipe.mask_loss:
+            raise ValueError(
+                "micro_batch: expected 'batch_dice: false' beside it, got a Dice over whole batches, which parts of "
+                "a batch do not add up to. Set 'batch_dice: false', or lower 'batch_size' instead"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _crops_what_has_a_margin(self) -> Finetune:
+        if self.ten_crops and presets.get(self.preset).whole_image:
+            raise ValueError(
+                f"ten_crops: expected a preset that keeps a margin around its views, got {self.preset!r}, which sees "
+                "the whole image, so that corners and centre are one crop. Leave 'ten_crops' out, or take another "
+                "preset"
             )
         return self
 
@@ -288,7 +329,8 @@ class Finetune(BaseModel):
         """Yield the transfer of each request, in order.
 
         Raises:
-            TrialError: If a loss, gradient or prediction is not finite, or there are too few cases.
+            TrialError: If a loss, gradient or prediction is not finite (of a search: at every rate), or there
+                are too few cases.
             UsageError: If the source model cannot take images of that size, or has no feature maps.
         """
         from medtransfer.protocols.fit_finetune import fit_finetune

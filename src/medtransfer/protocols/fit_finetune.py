@@ -84,9 +84,12 @@ class _Trial:
             train,
             higher_is_better=self._goal.higher_is_better,
         )
-        fixed = score_checkpoints(self._network, search.fits[search.fixed], self._data, self._bench)
         fitted = search.fits[search.chosen]
-        scored = {**self._score(fitted), FIXED_RECIPE_CHECKPOINT: fixed["best"]}
+        scored = {}
+        if search.faults[search.own] is None:
+            own = score_checkpoints(self._network, search.fits[search.own], self._data, self._bench)
+            scored[FIXED_RECIPE_CHECKPOINT] = own["best"]
+        scored = {**self._score(fitted), **scored}
         budget = {
             "trainings": len(search.fits),
             "steps_of_all_trainings": sum(fit.facts["steps"] for fit in search.fits),

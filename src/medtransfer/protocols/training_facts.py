@@ -12,12 +12,15 @@ from medtransfer.training.fit_network import FitResult
 from medtransfer.training.recipe import TrainingRecipe
 from medtransfer.training.training_data import TrainingData
 
+_SCORED = {"val": ("validation", "choose on"), "test": ("test", "score")}
+"""Splits that are scored once a network is trained, and what for."""
+
 
 def require_training_cases(bench: Bench, request: TransferRequest) -> None:
-    """Refuse to train on a single case, which batch normalisation cannot.
+    """Refuse to train on a single case, which batch normalisation cannot, or for splits without cases to score.
 
     Raises:
-        TrialError: If there are fewer than 2 training cases.
+        TrialError: If there are fewer than 2 training cases, or none of validation or test.
     """
     if len(request.train) < 2:
         raise TrialError(
@@ -25,6 +28,12 @@ def require_training_cases(bench: Bench, request: TransferRequest) -> None:
             f"task {bench.task!r}: expected at least 2 training cases to train on, got {len(request.train)}. "
             "Use a larger label fraction.",
         )
+    for split, (word, purpose) in _SCORED.items():
+        if not len(bench.cases.indices(split)):
+            raise TrialError(
+                f"no_{word}_cases",
+                f"task {bench.task!r}: expected {word} cases to {purpose}, got none. Check its split.",
+            )
 
 
 def training_facts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 import torch
 from timm.optim.lars import Lars
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from medtransfer.training.recipe import TrainingRecipe
 
 RateFactors = Mapping[str, float]
 """Name of a parameter to what its learning rate is multiplied by; 1 for those that are not named."""
 NO_FACTORS: RateFactors = MappingProxyType({})
+_POSITIONS = frozenset({"class_token", "pos_embedding", "relative_position_bias_table"})
+"""What torchvision calls the parameters that its transformers learn of places in the image."""
+_KERNELS = (nn.Linear, _ConvNd)
+"""Layers whose weights decay even where they have one input and one output, or one of them."""
 
 
 def build_optimiser(
@@ -47,14 +53,15 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Return the trainable parameters as optimiser groups, each with its ``rate_factor``.
 
-    Biases, the parameters of normalisation layers and scales (all have one axis), and what the network
-    itself names in ``no_weight_decay()``, such as position embeddings, form a group without decay.
+    Biases, the parameters of normalisation layers and scales (all are vectors, whatever their axes), and
+    position embeddings and class tokens, which networks of timm name in ``no_weight_decay()`` and those of
+    torchvision do not, form a group without decay.
     """
-    exempt = set(_named_by_the_network(network))
+    exempt = {*_named_by_the_network(network), *_named_like_positions(network), *_vectors(network)}
     members: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            decays = parameter.ndim > 1 and name not in exempt
+            decays = name not in exempt
             members.setdefault((factors.get(name, 1.0), decays), []).append(parameter)
     return [
         {
@@ -64,6 +71,21 @@ def parameter_groups(
         }
         for factor, decays in sorted(members, reverse=True)
     ]
+
+
+def _vectors(network: nn.Module) -> Iterator[str]:
+    """Yield the names of parameters with at most one axis longer than 1; kernels have two axes or more."""
+    for path, module in network.named_modules():
+        axes = 2 if isinstance(module, _KERNELS) else math.inf
+        for name, parameter in module.named_parameters(path, recurse=False):
+            if parameter.ndim < axes and parameter.numel() <= max(parameter.shape, default=1):
+                yield name
+
+
+def _named_like_positions(network: nn.Module) -> Iterator[str]:
+    for name, _ in network.named_parameters():
+        if name.rpartition(".")[2] in _POSITIONS:
+            yield name
 
 
 def _named_by_the_network(network: nn.Module) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from medtransfer.core.declaration_faults import declaration_faults
 from medtransfer.core.errors import UsageError
@@ -81,9 +81,10 @@ class TrainingRecipe(BaseModel):
     mask_loss: MaskLoss = "bce+dice"
     """Segmentation loss; with several classes cross entropy stands for ``bce``."""
     pixel_weights: tuple[float, ...] | None = Field(default=None, strict=False, min_length=2)
-    """Segmentation: weight of the background and of each class in the cross entropy over pixels; None for 1."""
+    """Segmentation: weight of the background and of each class in the cross entropy over pixels, 0 or more and not
+    all 0; None for 1. A ``mask_loss`` of ``dice`` does not use them."""
     batch_dice: bool = False
-    """Whether soft Dice pools the pixels of a batch instead of those of each image."""
+    """Whether soft Dice pools the pixels of a batch instead of those of each image; ``bce`` does not use it."""
     precision: Precision = "fp32"
     """Number format of the training steps; validation and test are always computed in fp32."""
 
@@ -102,6 +103,13 @@ class TrainingRecipe(BaseModel):
                 f"least_rate: expected at most the learning rate of {self.learning_rate:g}, got {self.least_rate:g}"
             )
         return self
+
+    @field_validator("pixel_weights")
+    @classmethod
+    def _weighs_something(cls, weights: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if weights is not None and (min(weights) < 0 or not max(weights) > 0):
+            raise ValueError(f"expected weights of 0 or more, not all 0, got {list(weights)}")
+        return weights
 
     def batch_size_for(self, cases: int) -> int:
         """Return the batch size for a number of training cases.

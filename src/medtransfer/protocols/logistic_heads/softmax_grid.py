@@ -14,6 +14,8 @@ FloatArray = npt.NDArray[np.float64]
 TOLERANCE = 1e-6
 """Proven distance to the minimum at which a head counts as converged, as a share of the objective or of
 what it has fallen below that of the class shares alone, whichever is smaller."""
+ROUNDING = np.finfo(np.float64).eps
+"""Error of a sum of products over cases, per case and as a share of the lengths of the two factors, at most."""
 MOST_STEPS = 1000
 """Steps before a head counts as not converged."""
 MEMORY = 10
@@ -94,7 +96,8 @@ class _Grid:
         active = np.arange(len(self._strengths))
         gradient, spread = self.gradient(active)
         start = objective = self._objective(active, self.point)
-        stuck = np.zeros(len(active), dtype=np.bool_)
+        stuck = self._distance(gradient, spread, active) <= self._rounding(spread)
+        self.converged[stuck] = True  # class shares alone are the minimum, as where no feature varies
         for _ in range(MOST_STEPS):
             allowed = TOLERANCE * np.minimum(objective, start[active] - objective)
             done = self._distance(gradient, spread, active) <= allowed
@@ -140,6 +143,15 @@ class _Grid:
         curvature = self._strengths[rows] * spread * self._spreads[-1]
         of_intercepts = (gradient[:, :, -1] ** 2).sum(axis=1) / curvature
         return np.asarray((_squares(gradient * self._penalty) + of_intercepts) / 2)
+
+    def _rounding(self, spread: FloatArray) -> FloatArray:
+        """Return the distance that rounding alone gives a point at the minimum, of all strengths, (S,)."""
+        cases = self._features.cases
+        counts = np.ones(cases) if self._counts is None else self._counts
+        most = 2 * (counts**2).sum()  # squared slopes over cases and classes, of which a case adds 2 at most
+        slopes = most * ((16 + cases) * ROUNDING) ** 2
+        of_features = self._strengths**2 * slopes * (self._spreads * self._penalty).sum()
+        return np.asarray((of_features + self._strengths * slopes / spread) / 2)
 
     def _direction(self, gradient: FloatArray, strengths: FloatArray, spread: FloatArray) -> FloatArray:
         """Return the L-BFGS direction; the first guess at the Hessian is diagonal in the eigenbasis."""
