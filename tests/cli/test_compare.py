@@ -152,3 +152,28 @@ def test_comparing_changes_nothing(medtransfer, filled: Path) -> None:
     medtransfer("compare", filled, A, B)
     with Store.open(filled) as store:
         assert store.records() == before
+
+
+def test_a_registered_model_without_results_is_told_from_an_unknown_name(medtransfer, filled: Path) -> None:
+    ended = medtransfer("compare", filled, A, "resnet20.random")
+    assert ended.code == 2
+    assert "not registered" not in ended.err
+    message = ended.refusal()
+    assert message.startswith(
+        "source model 'resnet20.random': expected results of it in the store, got none; it has "
+    )
+    assert f"'{A}'" in message
+    assert f"'{B}'" in message
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "known"),
+    [("task", "breastmnist", "'nodules'"), ("protocol", "knn", "'finetune'"), ("metric", "dice", "'auc'")],
+)
+def test_what_the_store_has_is_named(medtransfer, filled: Path, option: str, name: str, known: str) -> None:
+    ended = medtransfer("compare", filled, A, B, f"--{option}", name)
+    assert ended.code == 2
+    assert (
+        f"{option} '{name}': expected results of it in the store, got none; it has results of {known}"
+        in ended.refusal()
+    )

@@ -289,6 +289,12 @@ def test_a_file_that_would_run_code_is_not_converted(medtransfer, weights: Path,
     ended = medtransfer("models", "convert", NAME, evil, "--weights", weights)
     assert ended.code == 3
     assert "evil.pkl" in ended.refusal()
+    machine = medtransfer("models", "convert", NAME, evil, "--weights", weights, "--json")
+    assert (machine.code, machine.err) == (3, "")
+    found = machine.json()
+    assert (found["name"], found["ok"], len(found["problems"])) == (NAME, False, 1)
+    assert "evil.pkl" in found["problems"][0]["found"]
+    assert found["problems"][0]["next_step"]
     assert not trace.exists()
 
 
@@ -363,6 +369,33 @@ def test_check_finds_normalised_arrays_and_unreadable_files(medtransfer, picture
     assert ended.code == 3
     found = ended.json()["images"]
     assert {problem["what"] for problem in found["problems"]} == {"already-normalised", "unreadable-image"}
+
+
+def test_check_of_a_folder_that_is_not_there_is_one_document(medtransfer, tmp_path: Path) -> None:
+    arguments = ("models", "check", "resnet20.random", "--images", tmp_path / "nope")
+    assert "expected a folder at" in medtransfer(*arguments).refusal()
+    ended = medtransfer(*arguments, "--json")
+    assert (ended.code, ended.err) == (3, "")
+    found = ended.json()
+    assert (found["name"], found["ok"], found["page"], found["images"]) == (
+        "resnet20.random",
+        False,
+        None,
+        None,
+    )
+    (problem,) = found["problems"]
+    assert problem["found"].endswith("nope, got none")
+    assert problem["next_step"] == "Check the path."
+
+
+def test_weights_that_are_absent_come_with_a_next_step(medtransfer, tmp_path: Path) -> None:
+    ended = medtransfer("models", "check", "squeezenet1_1.sup_in1k", "--weights", tmp_path, "--json")
+    assert ended.code == 3
+    (problem,) = ended.json()["problems"]
+    assert problem["next_step"]
+    assert problem["next_step"] not in problem["found"]
+    verified = medtransfer("models", "verify", "squeezenet1_1.sup_in1k", "--weights", tmp_path, "--json")
+    assert (verified.code, verified.json()["ok"]) == (3, False)
 
 
 def test_check_suspects_blue_for_red(medtransfer, pictures: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from medtransfer.models.architectures.resnet20 import ResNet20
 from medtransfer.store.store import Store
 
 STUDY: dict[str, Any] = {
@@ -135,6 +137,36 @@ def test_dry_run_with_retry_failed_leaves_them_failed(run, write_study, tmp_path
         assert store.counts().failed == 3
 
 
+def test_damaged_predictions_are_computed_again_on_request(run, write_study, tmp_path: Path) -> None:
+    study = write_study(STUDY)
+    first = run(study)
+    with Store.open(tmp_path / "store", create=False) as store:
+        by_protocol = {
+            r.description.protocol: r for r in store.records() if r.description.label_fraction == 1
+        }
+        once, several = by_protocol["linear"], by_protocol["finetune"]
+        (store.artifacts / str(once.predictions_file)).unlink()
+        (store.artifacts / str(several.predictions_file)).write_bytes(b"damaged")
+    stopped = run(study)
+    assert stopped.code == 1
+    assert "got no file" in stopped.err
+    assert "with --retry-failed" in stopped.err
+    assert (
+        "2 run again: their predictions are missing or damaged"
+        in run(study, "--retry-failed", "--dry-run").err
+    )
+    again = run(study, "--retry-failed")
+    assert again.code == 0
+    assert "2 run again: their predictions are missing or damaged" in again.err
+    assert again.out == first.out
+    with Store.open(tmp_path / "store", create=False) as store:
+        assert store.verify() == []
+        attempts = {r.description.fingerprint: r.attempts for r in store.records()}
+    again_run = {once.description.fingerprint, several.description.fingerprint}
+    assert {name for name, number in attempts.items() if number == 2} == again_run
+    assert "run again: their" not in run(study, "--retry-failed").err
+
+
 def test_environment_stands_in_for_the_options(
     medtransfer, write_study, lesions: Path, tmp_path: Path, monkeypatch
 ) -> None:
@@ -165,12 +197,32 @@ def test_default_store_is_a_folder_here(medtransfer, write_study, lesions: Path,
     assert medtransfer("status", "--json").json()["done"] == 1
 
 
-def test_names_are_printed_as_they_are(run, write_study) -> None:
-    task = {"lesions [red]:smile:": {"root": "lesions"}}
-    study = write_study({**STUDY, "tasks": [task], "protocols": [{"knn": {"image_size": 32, "ks": [200]}}]})
-    assert "lesions [red]:smile:" in run(study, "--dry-run").out
+def test_names_are_printed_as_they_are(run, write_study, tmp_path: Path) -> None:
+    network = ResNet20().train()
+    network(torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    torch.save(network.state_dict(), tmp_path / "ours.pth")
+    model = {"ours [red]:smile:": {"file": str(tmp_path / "ours.pth"), "architecture": "resnet20"}}
+    study = write_study({**STUDY, "models": [model], "protocols": [{"knn": {"image_size": 32, "ks": [200]}}]})
+    assert "ours [red]:smile:" in run(study, "--dry-run").out
     printed = run(study).out
-    assert "lesions [red]:smile:" in printed, printed
+    assert "ours [red]:smile:" in printed, printed
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_what_has_no_effect_is_said(run, write_study, options: list[str]) -> None:
+    knn = {"knn": {"image_size": 32, "ks": [3]}}
+    idle = {"linear": {"image_size": 32, "decoder": "upernet"}}
+    tasks = [{"lesions": {"root": "lesions"}}, {"others": {"root": "lesions"}}]
+    blocks = [{"tasks": ["lesions"], "protocols": [knn, idle]}]
+    study = {name: STUDY[name] for name in ("name", "models", "label_fractions", "seeds")}
+    ended = run(write_study({**study, "tasks": tasks, "blocks": blocks}), *options)
+    assert ended.code == 0
+    assert (
+        "Warning: protocol 'linear': expected settings that a task of its block uses, got 'decoder'"
+        in ended.err
+    )
+    assert "Warning: task 'others': expected a block that uses it, got none" in ended.err
+    assert "Warning" not in run(write_study(STUDY), "--dry-run").err
 
 
 @pytest.mark.parametrize(

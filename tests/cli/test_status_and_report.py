@@ -7,10 +7,13 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pandas as pd
 import pytest
 
+from medtransfer.cli.report import report_folder
 from medtransfer.store.records import Outcome, TrialDescription
 from medtransfer.store.store import Store
 
@@ -42,13 +45,17 @@ PREDICTIONS = pd.DataFrame(
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
-    """A store with one trial in each state."""
-    with Store.open(tmp_path / "store") as store:
+    return fill(tmp_path / "store")
+
+
+def fill(place: Path) -> Path:
+    """Return a store with one trial in each state."""
+    with Store.open(place) as store:
         store.submit("first", [DONE, FAILED, RUNNING, PENDING])
         done, failed, _ = store.claim([DONE.fingerprint, FAILED.fingerprint, RUNNING.fingerprint], "me", 600)
         store.finish(done, Outcome(METRICS, 4), PREDICTIONS)
         store.fail(failed, "non_finite_loss", "the loss was nan in\nstep 3 \x1b[31m", "where")
-    return tmp_path / "store"
+    return place
 
 
 def test_status_as_json(medtransfer, filled: Path) -> None:
@@ -60,6 +67,7 @@ def test_status_as_json(medtransfer, filled: Path) -> None:
         "running": 1,
         "pending": 1,
         "failed": 1,
+        "in_no_study": 0,
         "failed_trials": [
             {
                 "fingerprint": FAILED.fingerprint,
@@ -93,6 +101,29 @@ def test_status_of_one_study(medtransfer, filled: Path) -> None:
     ended = medtransfer("status", filled, "--study", "secnd")
     assert ended.code == 2
     assert "Did you mean 'second'?" in ended.refusal()
+
+
+def test_trials_that_left_their_study_are_counted_apart(medtransfer, filled: Path) -> None:
+    with Store.open(filled) as store:
+        store.submit("second", [DONE])
+        store.submit("first", [PENDING])
+    ended = medtransfer("status", filled)
+    assert ended.out == "done 1  running 0  pending 1  failed 0\n2 trials belong to no study any more\n"
+    found = medtransfer("status", filled, "--json").json()
+    assert found == {
+        "studies": ["first", "second"],
+        "done": 1,
+        "running": 0,
+        "pending": 1,
+        "failed": 0,
+        "in_no_study": 2,
+        "failed_trials": [],
+    }
+    assert medtransfer("status", filled, "--study", "first").out == "done 0  running 0  pending 1  failed 0\n"
+    with Store.open(filled) as store:
+        store.submit("first", [PENDING, FAILED])
+    ended = medtransfer("status", filled)
+    assert "failed 1\n1 trial belongs to no study any more\nfailed: lesions" in ended.out
 
 
 def test_status_changes_nothing(medtransfer, filled: Path) -> None:
@@ -141,6 +172,20 @@ def test_report_for_people_ends_with_its_page(medtransfer, filled: Path) -> None
     page = filled / "reports" / "first" / "index.html"
     assert ended.out.rstrip().endswith(f"Report: {page}")
     assert page.is_file()
+
+
+def test_stores_in_files_of_one_folder_keep_their_reports_apart(medtransfer, tmp_path: Path) -> None:
+    names = ("a.db", "b.sqlite", "medtransfer.db")
+    ended = [medtransfer("report", fill(tmp_path / name), "--json") for name in names]
+    pages = [Path(each.json()["files"]["html"]) for each in ended]
+    folders = [tmp_path / folder / "first" for folder in ("a-reports", "b-reports", "reports")]
+    assert pages == [folder / "index.html" for folder in folders]
+    assert all(page.is_file() for page in pages)
+
+
+def test_a_store_on_a_server_has_its_reports_beside_its_files(tmp_path: Path) -> None:
+    store = SimpleNamespace(name="postgresql+psycopg://host/a.db", artifacts=tmp_path / "files")
+    assert report_folder(cast("Store", store), "first") == tmp_path / "reports" / "first"
 
 
 def test_report_writes_what_a_paper_needs(medtransfer, filled: Path, tmp_path: Path) -> None:
@@ -236,3 +281,4 @@ def test_report_over_damaged_predictions(medtransfer, filled: Path) -> None:
     ended = medtransfer("report", filled, "--json")
     assert ended.code == 1
     assert "expected the predictions as they were written, got no file" in ended.refusal()
+    assert "run the study again with --retry-failed" in ended.refusal()

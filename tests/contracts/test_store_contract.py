@@ -165,6 +165,63 @@ def test_a_trial_is_shared_by_studies(store: Store) -> None:
     assert store.studies() == ["one", "two"]
 
 
+MEANING = {
+    "overlap": "unknown",
+    "overlap_reason": "nobody declared it",
+    "pretraining": {"objective": "unknown", "data": [], "year": None},
+    "caution": "",
+    "licence": None,
+    "citation": "",
+    "model_licence": "",
+    "model_citation": "",
+    "model_note": "",
+}
+
+
+def test_corrected_facts_that_cannot_change_a_number_reach_trials_that_run_or_are_done(store: Store) -> None:
+    frozen = {"classes": ["no", "yes"], "equivalence_margin": 0.01, "data_hash": "d", "title": "one"}
+    before = [describe(name, facts={**frozen, **MEANING}) for name in "abc"]
+    store.submit("study", before)
+    store.finish(claim_one(store, "a"), outcome(), predictions())
+    held = claim_one(store, "b")
+    there = store.records("study")
+    right: dict[str, Any] = dict.fromkeys(MEANING, f"right {FOREIGN}")
+    right |= {
+        "overlap": "same",
+        "pretraining": {"objective": "supervised", "data": ["our-scans"], "year": 2020},
+    }
+    other = {"classes": ["a", "b"], "equivalence_margin": 0.5, "data_hash": "e", "title": "two"}
+    store.submit("study", [describe(name, settings={}, facts={**other, **right, "new": 1}) for name in "abc"])
+    after = store.records("study")
+    assert [dict(record.description.facts) for record in after] == [
+        {**frozen, **right},
+        {**frozen, **right},
+        {**other, **right, "new": 1},
+    ]
+    for old, new in zip(there[:2], after[:2], strict=True):
+        assert replace(new, description=replace(new.description, facts=old.description.facts)) == old
+    store.finish(held, outcome(), predictions())
+    store.submit("other", [describe("b", facts={"overlap": "clean"})])
+    assert store.records("other")[0].description.facts == {**frozen, **right, "overlap": "clean"}
+
+
+def test_trials_that_left_every_study_are_counted_apart(store: Store, let_leases_expire) -> None:
+    store.submit("one", describe_all("a", "b", "c", "d"))
+    store.submit("two", describe_all("a"))
+    assert store.counts_by_membership() == (store.counts(), Counts(0, 0, 0, 0))
+    store.finish(claim_one(store, "a"), outcome(), predictions())
+    store.fail(claim_one(store, "b"), "error", "message")
+    store.fail(claim_one(store, "c"), "error", "message")
+    claim_one(store, "d")
+    let_leases_expire()
+    store.submit("one", describe_all("c"))
+    members, others = store.counts_by_membership()
+    assert members == Counts(done=1, running=0, pending=0, failed=1)
+    assert others == Counts(done=0, running=0, pending=1, failed=1)
+    failed = store.records(states=[State.FAILED], only_members=True)
+    assert [record.description.fingerprint for record in failed] == ["c"]
+
+
 def test_facts_of_a_pending_trial_are_refreshed_and_of_a_finished_one_are_not(store: Store) -> None:
     store.submit("study", describe_all("a", "b"))
     store.finish(claim_one(store, "a"), outcome(), predictions())
@@ -446,6 +503,39 @@ def test_equal_predictions_are_one_file_and_missing_or_changed_ones_are_found(st
     assert [record.state for record in store.records("study")] == [State.DONE] * 2 + [State.PENDING] * 2
     store.finish(claim_one(store, "c"), outcome(), predictions(0.25))
     assert store.verify() == []
+
+
+def test_damaged_predictions_of_other_trials_are_left_alone(store: Store) -> None:
+    store.submit("one", describe_all("a", "b"))
+    store.submit("two", describe_all("c"))
+    for name, score in (("a", 0.5), ("b", 0.25), ("c", 0.125)):
+        store.finish(claim_one(store, name), outcome(), predictions(score))
+    for record in store.records():
+        if record.description.fingerprint != "b":
+            (store.artifacts / str(record.predictions_file)).unlink()
+    assert store.damaged("ab") == ("a",)
+    assert store.damaged([]) == ()
+    assert sorted(store.damaged()) == ["a", "c"]
+    assert store.retry_damaged("ab") == 1
+    assert store.retry_damaged("ab") == 0
+    states = dict(zip("abc", (State.PENDING, State.DONE, State.DONE), strict=True))
+    assert store.states("abc") == states
+
+
+def test_nothing_is_given_back_because_a_disk_is_not_there(store: Store) -> None:
+    store.submit("study", describe_all("a", "b"))
+    assert store.damaged() == ()
+    store.finish(claim_one(store, "a"), outcome(), predictions())
+    (file,) = (store.artifacts / "predictions").iterdir()
+    file.unlink()
+    file.parent.rmdir()
+    with pytest.raises(
+        StoreError, match=r"predictions: expected the folder of the predictions, got none.*Mount"
+    ):
+        store.retry_damaged("ab")
+    assert store.states("a") == {"a": State.DONE}
+    file.parent.mkdir()
+    assert store.retry_damaged("ab") == 1
 
 
 def test_a_file_name_cannot_lead_out_of_the_artifacts(store: Store, tmp_path: Path) -> None:

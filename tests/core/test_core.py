@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import pickle
@@ -219,3 +220,13 @@ def test_provenance_names_versions_and_hardware_but_no_place(monkeypatch: pytest
     started = time.monotonic()
     code_revision()
     assert time.monotonic() - started < 0.1
+
+
+def test_a_full_disk_names_the_file_that_was_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space") as refused, atomic_writer(tmp_path / "page.html"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert refused.value.filename == str(tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="No space") as refused, atomic_writer(tmp_path / "page.html"):
+        raise OSError(errno.ENOSPC, "No space left on device", "other.html")
+    assert refused.value.filename == "other.html"

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
+import pytest
+
+from medtransfer.core.task_kind import TaskKind
+from medtransfer.reports.patient_draws import read_predictions
 from medtransfer.reports.subjects import read_blocks, read_models, read_tasks
 
 
@@ -67,3 +74,45 @@ def test_a_block_is_named_by_what_only_it_has(synthetic: ModuleType) -> None:
         "finetune (train last 2)",
         "finetune (preset studyA-cls, epochs 9, views (flip 0.1))",
     ]
+
+
+STROKES = ("1+/2+", "HER2 (+/-)", "benign /malignant", "T2*/FLAIR", "~5/10 mm")
+
+
+@pytest.mark.parametrize("kind", [TaskKind.MULTI_CLASS, TaskKind.MULTI_LABEL])
+def test_class_names_with_a_stroke_are_words_and_find_their_predictions(
+    synthetic: ModuleType, kind: TaskKind
+) -> None:
+    task = replace(synthetic.TASKS[1], kind=kind, classes=STROKES, metrics=("auc",))
+    maker = synthetic.StudyMaker()
+    facts = {"scored": list(STROKES[:2]), "caution": "scans in /home/ann/scans"}
+    record = maker.add(task, "resnet20.random", "linear", facts=facts)
+    (reported,) = read_tasks(maker.records)
+    found = read_predictions(reported, maker.frames[record.description.fingerprint])
+    assert found.classes == reported.classes == tuple(reported.facts["classes"]) == STROKES
+    assert found.scored == tuple(reported.facts["scored"]) == STROKES[:2]
+    assert reported.facts["caution"] == "scans in …/scans"
+
+
+def test_a_class_name_that_is_a_path_is_not_shown_but_finds_its_predictions(synthetic: ModuleType) -> None:
+    raw = ("/home/ann lee/scans/ill", r"C:\scans\well", "~ann/other")
+    task = replace(synthetic.TASKS[1], classes=raw)
+    maker = synthetic.StudyMaker()
+    structures = {raw[0]: [raw[0], raw[1]]}
+    record = maker.add(task, "resnet20.random", "linear", facts={"structures": structures})
+    (reported,) = read_tasks(maker.records)
+    assert reported.classes == ("…/ill", "…/well", "…/other")
+    assert reported.facts["structures"] == {"…/ill": ["…/ill", "…/well"]}
+    assert read_predictions(reported, maker.frames[record.description.fingerprint]).classes == raw
+
+
+def test_a_report_over_class_names_with_a_stroke_is_written(synthetic: ModuleType, tmp_path: Path) -> None:
+    from medtransfer.reports.write_report import write_report_of
+
+    task = replace(synthetic.TASKS[0], classes=("1+/2+", "HER2 (+/-)"), metrics=("auc", "accuracy"))
+    maker = synthetic.StudyMaker()
+    for model in list(synthetic.MODELS)[:2]:
+        maker.add(task, model, "linear", varied=())
+    files = write_report_of(maker.evidence(), tmp_path / "report")
+    (shown,) = json.loads(files.json.read_text(encoding="utf-8"))["tasks"]
+    assert shown["classes"] == ["1+/2+", "HER2 (+/-)"]

@@ -57,6 +57,48 @@ def test_an_error_in_a_write_takes_all_of_it_back(store: Store, describe: Descri
     assert store.records()[0].attempts == 0
 
 
+@pytest.fixture
+def closed(tmp_path: Path, describe: Describe, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store that was closed cleanly in a folder that cannot be written, its name full of signs."""
+    folder = tmp_path / "störe ?a#b%20c"
+    with Store.open(folder) as store:
+        store.submit("study", [describe("a")])
+    allowed = os.access
+
+    def access(path: Path, mode: int) -> bool:
+        return not (mode == os.W_OK and Path(path) == folder) and allowed(path, mode)
+
+    monkeypatch.setattr(os, "access", access)
+    return folder
+
+
+def test_a_closed_store_that_cannot_be_written_is_read_without_files_beside_it(closed: Path) -> None:
+    there = sorted(closed.iterdir())
+    with Store.open(closed, create=False) as store:
+        (record,) = store.records("study")
+        assert record.description.fingerprint == "a"
+        assert store.counts().pending == 1
+        assert sorted(closed.iterdir()) == there, "no log was opened"
+        with pytest.raises(StoreError, match=r"readonly database.*Make the file and its folder writable"):
+            store.submit("other", [])
+    assert sorted(closed.iterdir()) == there
+
+
+def test_a_log_that_is_there_is_read(closed: Path, describe: Describe) -> None:
+    with Store.open(closed) as other:
+        other.submit("study", [describe("a"), describe("b")])
+        with Store.open(closed, create=False) as store:
+            assert store.counts().pending == 2
+
+
+def test_a_change_of_a_store_read_as_unchangeable_is_noticed(closed: Path, describe: Describe) -> None:
+    with Store.open(closed, create=False) as store:
+        with Store.open(closed) as other:
+            other.submit("study", [describe("a"), describe("b")])
+        with pytest.raises(StoreError, match="got a change while it was read"):
+            store.counts()
+
+
 def test_the_clock_is_the_databases_and_has_milliseconds(store: Store) -> None:
     with store._database.reading() as connection:
         assert store._database.now(connection) == pytest.approx(time.time(), abs=2.0)

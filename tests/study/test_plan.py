@@ -291,8 +291,46 @@ def test_a_protocol_that_cannot_do_a_task_stops_the_plan(plan: Plan, masks: Path
 
 def test_a_metric_that_cannot_do_a_task_stops_the_plan(plan: Plan) -> None:
     wrong = {"lesions": {**LESIONS, "metrics": ["auc", "dice"]}}
-    with pytest.raises(UsageError, match=r"task 'lesions': expected metrics of a binary task, got 'dice'\."):
+    with pytest.raises(
+        UsageError, match=r"task 'lesions', metrics: expected metrics of a binary task, got 'dice'\."
+    ):
         plan(tasks=[wrong])
+
+
+def test_metrics_that_fit_are_named(plan: Plan) -> None:
+    with pytest.raises(
+        UsageError,
+        match=r"expected volumes for 'auc-volume', got cases without them\. Name metrics among .*auc,",
+    ):
+        plan(tasks=[{"lesions": {**LESIONS, "metrics": ["auc-volume"]}}])
+
+
+@pytest.mark.parametrize("order", ["patients", "shuffle99"])
+def test_a_share_that_no_repetition_can_have_stops_the_plan(plan: Plan, order: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        plan(label_fractions=[0.01, 1.0], seeds=3, label_order=order)
+    lines = str(refused.value).splitlines()
+    assert 1 <= len(lines) <= 3
+    assert all(line.startswith("study 'plan': task 'lesions': ") for line in lines)
+    assert all(line.count("'lesions'") == 1 for line in lines)
+    assert all(
+        "label fraction 0.01" in line and "fraction" in line.rpartition(". Use a")[2] for line in lines
+    )
+
+
+def test_only_the_smallest_share_of_a_repetition_is_drawn(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[float, int]] = []
+    monkeypatch.setattr(
+        plan_module,
+        "label_subset",
+        lambda cases, share, *, repetition, **_: drawn.append((share, repetition)),
+    )
+    plan(label_fractions=[0.75, 0.25, 0.5], seeds=3)
+    assert sorted(drawn) == [(0.25, 0), (0.25, 1), (0.25, 2)]
+    plan(label_fractions=[1.0])
+    assert len(drawn) == 3
 
 
 # Label orders

@@ -238,6 +238,31 @@ def test_trials_of_a_living_runner_are_waited_for(bench: Bench, performed, tmp_p
     assert theirs.outcome == DONE
 
 
+def test_no_worker_starts_while_another_runner_holds_all_that_is_left(
+    bench: Bench, performed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (claim,) = bench.store.claim([bench.trial(3).fingerprint], "another-host:1:1", 600)
+    rounds: list[int] = []
+    naps: list[float] = []
+
+    def run_jobs(jobs: list[Any], **options: Any) -> Any:
+        rounds.append(len(naps))
+        return module_run_jobs(jobs, **options)
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 5:
+            with Store.open(tmp_path / "store") as store:
+                store.release([claim])
+
+    module_run_jobs = module.run_jobs
+    monkeypatch.setattr(module, "run_jobs", run_jobs)
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    assert bench.run().done == TRIALS
+    assert performed()[-1] == 3
+    assert rounds == [0, 5], "what is free at once, then what was given back"
+
+
 @pytest.mark.parametrize("act", ["done", "nan", "raises"])
 def test_a_result_of_a_lost_lease_is_not_written(
     bench: Bench, scripts: ModuleType, say, act: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

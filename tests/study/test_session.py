@@ -226,7 +226,7 @@ def test_a_limit_nobody_can_understand_is_refused_before_anything_is_read(
 ) -> None:
     monkeypatch.setenv("MEDTRANSFER_FEATURES_LIMIT", limit)
     with pytest.raises(
-        UsageError, match=r"MEDTRANSFER_FEATURES_LIMIT: expected .* above 0, got .* unset it for 50"
+        UsageError, match=r"MEDTRANSFER_FEATURES_LIMIT: expected .* above 0, got .* unset it for the usual 50"
     ):
         prepare()
     assert not (tmp_path / "store").exists()

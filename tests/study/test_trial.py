@@ -164,3 +164,16 @@ def test_where_the_system_measures_no_memory_trials_run_all_the_same(
     monkeypatch.setattr(memory, "_RESET", tmp_path / "absent" / "reset")
     held = replace(job(MemoryError(), workers=1), protocol=Holding((1, 1, 1)))
     assert [result.peak_bytes for result in run_trials(held)] == [None] * 3
+
+
+def test_a_share_that_cannot_be_drawn_fails_alone_and_by_its_kind(job: Any) -> None:
+    whole = replace(job(MemoryError()), protocol=Knn(image_size=32))
+    shares = (("first", 1.0, 0, 0), ("second", 0.01, 0, 0), ("third", 0.5, 0, 0))
+    found = {result.fingerprint: result for result in run_trials(replace(whole, trials=shares))}
+    assert isinstance(found["first"], TrialDone)
+    assert isinstance(found["third"], TrialDone)
+    failed = found["second"]
+    assert isinstance(failed, TrialFailed)
+    assert failed.reason == "data_error"
+    assert failed.message.startswith("label fraction 0.01: expected about")
+    assert "Traceback" in failed.traceback

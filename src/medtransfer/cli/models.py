@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import shlex
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from medtransfer.cli.error_problems import error_problem, with_next_step
 from medtransfer.cli.json_output import fact_line, print_json
 from medtransfer.cli.options import FOLDER, json_option, weights_option
-from medtransfer.core.errors import UsageError
+from medtransfer.core.errors import DataError, MedtransferError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from medtransfer.models.check import ModelCheck
     from medtransfer.models.input_check import InputCheck
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+_SHOW = "See 'medtransfer models show {}'."
 
 
 @click.group()
@@ -106,20 +109,24 @@ def show_model(name: str, measure: bool, weights: Path | None, device: str, as_j
 @click.argument("name")
 @weights_option
 @json_option
-def fetch_model(name: str, weights: Path | None, as_json: bool) -> None:
+def fetch_model(name: str, weights: Path | None, as_json: bool) -> int:
     """Download the weights of NAME into the weights folder, or those of a library into its cache."""
     from medtransfer.cli.model_files import fetched
     from medtransfer.models.catalogue import resolve_model
 
     model = resolve_model(name)
-    file = fetched(model, weights)
+    try:
+        file = fetched(model, weights)
+    except WeightsError as error:
+        return _refused(name, error, as_json=as_json)
     if as_json:
         print_json(file)
-        return
+        return 0
     for key, value in file.items():
         click.echo(fact_line(key, value))
     if model.weights is not None and model.weights.converter is not None:
-        click.echo(f"Convert it:  medtransfer models convert {name} {file['file']} --weights {weights}")
+        click.echo(f"Convert it:  {_command('convert', name, file['file'], '--weights', weights)}")
+    return 0
 
 
 @models.command("convert")
@@ -127,20 +134,24 @@ def fetch_model(name: str, weights: Path | None, as_json: bool) -> None:
 @click.argument("file", type=FILE)
 @weights_option
 @json_option
-def convert_model(name: str, file: Path, weights: Path | None, as_json: bool) -> None:
+def convert_model(name: str, file: Path, weights: Path | None, as_json: bool) -> int:
     """Make safetensors for NAME of FILE, a pickle or another foreign file, in a process of its own.
 
     That process has no network and limited memory, and admits arrays only. Do it once.
     """
     from medtransfer.cli.model_files import convert_into
 
-    report = convert_into(name, file, weights)
+    try:
+        report = convert_into(name, file, weights)
+    except WeightsError as error:
+        return _refused(name, error, as_json=as_json)
     if as_json:
         print_json(report)
-        return
+        return 0
     for key, value in report.items():
         click.echo(fact_line(key, value))
-    click.echo(f"Check it:  medtransfer models check {name} --weights {weights}")
+    click.echo(f"Check it:  {_command('check', name, '--weights', weights)}")
+    return 0
 
 
 @models.command("verify")
@@ -153,7 +164,11 @@ def verify_model_command(name: str, write: bool, weights: Path | None, as_json: 
     from medtransfer.models.catalogue import resolve_model
     from medtransfer.models.self_test import verify_model
 
-    tested = verify_model(resolve_model(name), weights, write=write)
+    model = resolve_model(name)
+    try:
+        tested = verify_model(model, weights, write=write)
+    except WeightsError as error:
+        return _refused(name, error, as_json=as_json)
     found = tested.as_json()
     if as_json:
         print_json(found)
@@ -164,7 +179,7 @@ def verify_model_command(name: str, write: bool, weights: Path | None, as_json: 
         for problem in tested.problems():
             click.echo(problem.sentence(), err=True)
         if tested.status == "not-recorded":
-            click.echo(f"Record it:  medtransfer models verify {name} --write")
+            click.echo(f"Record it:  {_command('verify', name, '--write')}")
     return 0 if tested.ok else 3
 
 
@@ -184,7 +199,15 @@ def check_model_command(
     if html is not None and images is None:
         raise UsageError("models check: expected --images DIR with --html, got none.")
     checked = check_model(name, weights)
-    seen = None if images is None else _seen(name, checked, weights, images)
+    told = tuple(with_next_step(problem, _SHOW.format(shlex.quote(name))) for problem in checked.problems)
+    checked = replace(checked, problems=told)
+    try:
+        seen = None if images is None else _seen(name, checked, weights, images)
+    except DataError as error:
+        if not as_json:
+            raise
+        print_json(_without_images(checked, error))
+        return error.exit_code
     if seen is not None and html is not None:
         _write_page(html, seen)
     if as_json:
@@ -196,6 +219,34 @@ def check_model_command(
         if html is not None:
             click.echo(f"Page: {html}")
     return 0 if checked.ok and (seen is None or not seen.problems) else 3
+
+
+def _refused(name: str, error: MedtransferError, *, as_json: bool) -> int:
+    """Print why a command on weights came to nothing, as its one JSON document.
+
+    Raises:
+        MedtransferError: The error itself, where no JSON is asked for.
+    """
+    if not as_json:
+        raise error
+    next_step = _SHOW.format(shlex.quote(name))
+    problem = error_problem("unusable-weights", name, "weights that can be used", error, next_step)
+    print_json({"name": name, "ok": False, "problems": [problem.as_json()]})
+    return error.exit_code
+
+
+def _without_images(checked: ModelCheck, error: DataError) -> dict[str, Any]:
+    """Return the JSON object of a check whose images could not be looked at."""
+    problem = error_problem(
+        "unusable-images", "--images", "images that can be read", error, "Check --images."
+    )
+    found = replace(checked, problems=(*checked.problems, problem)).as_json()
+    return {**found, "page": None, "images": None}
+
+
+def _command(*words: object) -> str:
+    """Return a command on models as a shell takes it."""
+    return shlex.join(["medtransfer", "models", *map(str, words)])
 
 
 def _image_sets(task: str) -> tuple[str, ...]:

@@ -42,9 +42,15 @@ _MOST_CAUSES = 5
     help="Device of the networks, such as cuda, or several: cuda:0,cuda:1.",
 )
 @click.option(
-    "--out", type=FOLDER, help="Folder of the report  [default: reports/<study> beside the records]"
+    "--out",
+    type=FOLDER,
+    help="Folder of the report  [default: reports/<study> beside the records; a-reports/<study> for a file a.db]",
 )
-@click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Run failed trials again, and those whose predictions are missing or damaged.",
+)
 @click.option(
     "--dry-run", is_flag=True, help="Print the trials, what is done, and an estimate of time and memory."
 )
@@ -112,10 +118,20 @@ def run_and_report(study: Study, request: RunRequest, out: Path | None = None) -
 
 def _prepare(study: Study, request: RunRequest, *, plan_only: bool = False) -> StudySession:
     from medtransfer.cli.display import Display
+    from medtransfer.reports.printable import one_line
     from medtransfer.study.session import StudySession
 
     with Display() as display:
-        return StudySession.prepare(study, request, plan_only=plan_only, progress=display.step)
+        session = StudySession.prepare(study, request, plan_only=plan_only, progress=display.step)
+    for remark in session.remarks:
+        click.echo(one_line(f"Warning: {remark}"), err=True)
+    if session.damaged:
+        click.echo(
+            f"Of the study's finished trials, {len(session.damaged)} run again: their predictions are missing "
+            "or damaged.",
+            err=True,
+        )
+    return session
 
 
 def print_failures(store: Store, study: str) -> None:

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from medtransfer.cli.error_problems import error_problem
 from medtransfer.cli.json_output import fact_line, print_json
 from medtransfer.cli.options import FOLDER, cache_option, data_option, default_workers, json_option
 from medtransfer.core.errors import DataError, UsageError
-from medtransfer.core.problems import Problem
 
 if TYPE_CHECKING:
     from medtransfer.data.data_check import DataCheck
     from medtransfer.study.entries import TaskEntry
     from medtransfer.study.preparation import TaskLocation
     from medtransfer.tasks.target_task import TargetTask
+
+
+_NOTHING_SEEN: Final[Mapping[str, Any]] = {
+    "page": None,
+    "remarks": [],
+    "counts": {},
+    "splits": [],
+    "split_source": "",
+    "sizes": {},
+    "modes": {},
+    "near_duplicates": [],
+}
+"""What a check of data that can be opened says besides."""
 
 
 @click.group()
@@ -78,7 +93,7 @@ def sample_task(name: str, folder: Path, as_json: bool) -> None:
         print_json({"name": name, "folder": str(root)})
         return
     click.echo(f"Sample of {name}: {root}")
-    click.echo(f"Check it:  medtransfer tasks check {name} --data {folder}")
+    click.echo(f"Check it:  medtransfer tasks check {name} --data {shlex.quote(str(folder))}")
 
 
 @tasks.command("check")
@@ -126,7 +141,15 @@ def _entry(name: str, study: Path | None) -> TaskEntry:
     if study is None:
         target_tasks.get(name)
         return TaskEntry(name)
-    declared = Study.read(study).tasks
+    from medtransfer.study.plan_remarks import unused_tasks
+
+    read = Study.read(study)
+    declared = read.tasks
+    if name in unused_tasks(read):
+        raise UsageError(
+            f"study {study}: task {name!r}: expected a block that uses it, got none: it is declared, but in no "
+            "block. Add it to the 'tasks' of a block."
+        )
     if name not in declared:
         raise UsageError(f"study {study}: expected a task {name!r}, got only {sorted(declared)!r}.")
     return declared[name]
@@ -155,9 +178,9 @@ def _check(
 def _unusable(name: str, error: DataError, *, as_json: bool) -> int:
     from medtransfer.reports.printable import one_line
 
-    problem = Problem("unusable-data", name, "data that can be opened", str(error).rstrip("."))
+    problem = error_problem("unusable-data", name, "data that can be opened", error, "Correct the data.")
     if as_json:
-        print_json({"name": name, "ok": False, "counts": {}, "problems": [problem.as_json()], "remarks": []})
+        print_json({"name": name, "ok": False, "problems": [problem.as_json()], **_NOTHING_SEEN})
     else:
         click.echo(one_line(problem.sentence()), err=True)
         click.echo("1 problem")

@@ -218,11 +218,19 @@ def _create(slots: Sequence[CacheSlots]) -> None:
     needed, free = sum(one.least_bytes for one in slots), shutil.disk_usage(folder).free
     if needed > free:
         raise StoreError(
-            f"decoded cache: expected room for at least {needed / 1e9:.1f} GB at {folder}, got "
-            f"{free / 1e9:.1f} GB. Free space, choose another cache folder or a smaller image size."
+            f"decoded cache: expected room for at least {_size(needed)} at {folder}, got "
+            f"{_size(free)}. Free space, choose another cache folder or a smaller image size."
         )
     for one in slots:
         one.create()
+
+
+def _size(number: int) -> str:
+    """Return a number of bytes in the unit it needs."""
+    for unit, bytes_of_it in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= bytes_of_it:
+            return f"{number / bytes_of_it:.1f} {unit}"
+    return f"{number} bytes"
 
 
 @contextmanager

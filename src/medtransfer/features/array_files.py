@@ -75,7 +75,10 @@ def folder_limit_bytes() -> int:
     except ValueError:
         limit = 0.0
     if not 0 < limit < float("inf"):
-        raise UsageError(f"{LIMIT_VARIABLE}: expected a number of gigabytes above 0, got {given!r}.")
+        raise UsageError(
+            f"{LIMIT_VARIABLE}: expected a number of gigabytes above 0, got {given!r}. "
+            f"Correct it, or unset it for the usual {DEFAULT_LIMIT_GB:g}."
+        )
     return int(limit * _GIGABYTE)
 
 

@@ -113,6 +113,5 @@ def read_predictions(task: ReportTask, frame: pd.DataFrame, slot: Slot | None = 
     rows = frame[(frame["checkpoint"] == wanted.checkpoint) & (frame["split"] == wanted.split)]
     rows = rows.sort_values("case_id", kind="stable", ignore_index=True)
     if task.kind.is_classification:
-        classes = tuple(task.classes)
-        return ClassificationPredictions.from_frame(rows, task.kind, classes, task.scored)
+        return ClassificationPredictions.from_frame(rows, task.kind, task.raw_classes, task.scored)
     return SegmentationPredictions.from_frame(rows)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from medtransfer.core.task_kind import TaskKind
@@ -16,6 +18,9 @@ from medtransfer.reports.printable import one_line
 from medtransfer.store.records import Record
 
 _MOST_SETTINGS_IN_LABEL = 3
+_HOME = re.compile(r"~([A-Za-z_][\w.-]*)?/")
+_IDENTITY = ("kind", "metrics", "primary_metric", "data_hash")
+"""Facts by which results are found: they stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,10 @@ class ReportTask:
     """Name for people; says so when the images are generated, and which data when there are two versions."""
     facts: Mapping[str, Any]
     """What the trials say of it, without places on a machine."""
+    raw_classes: tuple[str, ...]
+    """Class names in label order as predictions are stored by; not to be shown."""
+    scored: tuple[str, ...]
+    """Those of the raw classes that metrics over scored classes cover; empty: all."""
 
     @property
     def kind(self) -> TaskKind:
@@ -38,13 +47,8 @@ class ReportTask:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names in label order."""
+        """Class names in label order, fit to be shown."""
         return tuple(self.facts["classes"])
-
-    @property
-    def scored(self) -> tuple[str, ...]:
-        """Classes that metrics over scored classes cover; empty: all."""
-        return tuple(self.facts.get("scored", ()))
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -159,13 +163,43 @@ def _firsts(records: Iterable[Record], key: Any) -> dict[str, Record]:
 
 
 def _task(key: str, record: Record, repeated: bool) -> ReportTask:
-    facts = without_places(record.description.facts)
+    raw = record.description.facts
+    facts = _shown_facts(raw)
     name = one_line(hide_places(record.description.task))
     marks = ["phantom"] if facts.get("phantom") else []
     if repeated:
         marks.append(f"data {key[:8]}")
     label = f"{name} ({', '.join(marks)})" if marks else name
-    return ReportTask(key=key, name=name, label=label, facts=facts)
+    return ReportTask(
+        key=key,
+        name=name,
+        label=label,
+        facts=facts,
+        raw_classes=tuple(raw["classes"]),
+        scored=tuple(raw.get("scored", ())),
+    )
+
+
+def _shown_facts(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts without places on a machine; class names are words, in which a stroke is no path."""
+    facts: dict[str, Any] = without_places(raw)
+    facts |= {name: raw[name] for name in _IDENTITY if name in raw}
+    facts |= {name: _shown_names(raw[name]) for name in ("classes", "scored") if name in raw}
+    if "structures" in raw:
+        unions = raw["structures"].items()
+        facts["structures"] = {_shown_name(name): _shown_names(union) for name, union in unions}
+    return facts
+
+
+def _shown_names(names: Iterable[str]) -> list[str]:
+    return [_shown_name(name) for name in names]
+
+
+def _shown_name(name: str) -> str:
+    """Return a class name, of one that is an absolute path the last part."""
+    windows = PureWindowsPath(name)
+    absolute = PurePosixPath(name).is_absolute() or windows.is_absolute() or _HOME.match(name)
+    return f"…/{windows.name}" if absolute and windows.name not in {"", name} else name
 
 
 def _blocks(protocol: str, by_kind: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Block]:

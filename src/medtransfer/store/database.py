@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from filelock import FileLock
 from sqlalchemy import (
@@ -20,6 +21,7 @@ from sqlalchemy import (
     literal_column,
     select,
 )
+from sqlalchemy.engine import URL
 
 from medtransfer.core.errors import StoreError, UsageError
 from medtransfer.core.interrupts import interrupts_held_back
@@ -44,6 +46,9 @@ class Database:
     process take turns; a transaction must not be opened inside another. Interrupts wait for the end of a
     transaction: one that tore it would keep the only connection, and whoever gives trials back would wait for it.
 
+    SQLite reads a write-ahead log through files beside the database. A database that is only looked at, whose
+    file or folder cannot be written, and that was closed cleanly, is read without them, as one that nobody changes.
+
     Args:
         location: Where the database is.
 
@@ -53,7 +58,9 @@ class Database:
 
     def __init__(self, location: StoreLocation) -> None:
         self.location = location
-        self._engine = _build_engine(location)
+        self._url = location.url
+        self._sealed: tuple[int, int] | None = None
+        self._engine = _build_engine(location, self._url)
         self._pid = os.getpid()
         self._inherited: list[Engine] = []
 
@@ -63,6 +70,7 @@ class Database:
         place = self.location.name
         with interrupts_held_back(), database_errors(place), self._own_engine().connect() as connection:
             yield connection
+            self._require_unchanged()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -87,6 +95,8 @@ class Database:
         """
         if self.location.file is not None:
             self._check_file(self.location.file, create=create)
+            if not create and _cannot_have_a_log(self.location.file):
+                self._seal(self.location.file)
         with self.reading() as connection:
             version = self._version(connection)
         if version == SCHEMA_VERSION:
@@ -109,9 +119,26 @@ class Database:
     def _own_engine(self) -> Engine:
         if self._pid != os.getpid():
             self._inherited.append(self._engine)  # never closed here: the connection is the parent's
-            self._engine = _build_engine(self.location)
+            self._engine = _build_engine(self.location, self._url)
             self._pid = os.getpid()
         return self._engine
+
+    def _seal(self, file: Path) -> None:
+        """Read the file from now on as one that nobody changes."""
+        self._engine.dispose()
+        self._sealed = _signature(file)
+        query = {"mode": "ro", "immutable": "1", "uri": "true"}
+        self._url = self.location.url.set(database=f"file:{quote(str(file))}", query=query)
+        self._engine = _build_engine(self.location, self._url)
+
+    def _require_unchanged(self) -> None:
+        """Refuse what was read from a file that somebody else changed after all."""
+        file = self.location.file
+        if file is not None and self._sealed is not None and _signature(file) != self._sealed:
+            raise StoreError(
+                f"store {file}: expected a file that nobody changes, because it or its folder cannot be written, "
+                "got a change while it was read. Run the same command again when the other program has ended."
+            )
 
     def _check_file(self, file: Path, *, create: bool) -> None:
         if not file.exists() and not create:
@@ -176,7 +203,20 @@ def _absent(name: str) -> UsageError:
     )
 
 
-def _build_engine(location: StoreLocation) -> Engine:
+def _cannot_have_a_log(file: Path) -> bool:
+    """Return whether a database was closed cleanly and its log cannot be opened again."""
+    writable = os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
+    return not writable and not file.with_name(f"{file.name}-wal").exists()
+
+
+def _signature(file: Path) -> tuple[int, int]:
+    """Return what changes with a file."""
+    with file_errors(file):
+        found = file.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _build_engine(location: StoreLocation, url: URL) -> Engine:
     options: dict[str, Any] = {
         "hide_parameters": True,
         "pool_size": 1,
@@ -188,7 +228,7 @@ def _build_engine(location: StoreLocation) -> Engine:
     else:
         options["pool_pre_ping"] = True
     try:
-        engine = create_engine(location.url, **options)
+        engine = create_engine(url, **options)
     except ModuleNotFoundError as error:
         raise UsageError(
             f"store {location.name}: expected the package {error.name!r}, got none. "

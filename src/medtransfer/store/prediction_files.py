@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FOLDER = "predictions"
+NEXT_STEP = (
+    "Restore the file from a backup, or run the study again with --retry-failed: trials whose predictions are "
+    "missing or damaged are computed again."
+)
+"""What can be done about a file that is missing or changed."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,28 @@ class PredictionFolder:
                 content = path.read_bytes()
             fault = _other_content(hashlib.sha256(content).hexdigest(), sha256)
         if fault is not None:
-            raise StoreError(f"{path}: expected the predictions as they were written, got {fault}.")
+            raise StoreError(
+                f"{path}: expected the predictions as they were written, got {fault}. {NEXT_STEP}"
+            )
         # what pandas.read_parquet returns, without what it does for data sets of many files
         frame: pd.DataFrame = (
             parquet.ParquetFile(pa.BufferReader(content)).read(use_threads=False).to_pandas()
         )
         return frame
+
+    def require(self) -> None:
+        """Check that there is a folder at all: one that is missing whole may be on a disk that is not there now.
+
+        Raises:
+            StoreError: If there is none.
+        """
+        folder = self.root / _FOLDER
+        if not folder.is_dir():
+            raise StoreError(
+                f"{folder}: expected the folder of the predictions, got none; no trial was given back. Mount its "
+                "disk or give the store its artifacts folder. If the files are gone for good, make an empty "
+                "folder there and run the same command again."
+            )
 
     def fault(self, name: str, sha256: str) -> str | None:
         """Return what is wrong with a file in words, or None when it is as written."""

@@ -37,6 +37,18 @@ def count_states(connection: Connection, study: str | None, now: float) -> Count
     return Counts(**_numbers(connection, query))
 
 
+def count_by_membership(connection: Connection, now: float) -> tuple[Counts, Counts]:
+    """Return the numbers of the trials that are in a study by state, and of those that are in none."""
+    state, member = current_state(now).label("state"), _in_a_study().label("member")
+    query = select(state, member, func.count().label("number")).group_by(state, member)
+    found = {(row.state, bool(row.member)): row.number for row in connection.execute(query)}
+    members, others = (
+        Counts(**{state.value: found.get((state.value, wanted), 0) for state in State})
+        for wanted in (True, False)
+    )
+    return members, others
+
+
 def read_states(connection: Connection, fingerprints: Iterable[str], now: float) -> dict[str, State]:
     """Return the states of the trials among ``fingerprints`` that the store knows."""
     states: dict[str, State] = {}
@@ -49,9 +61,22 @@ def read_states(connection: Connection, fingerprints: Iterable[str], now: float)
 
 
 def read_records(
-    connection: Connection, study: str | None, states: Iterable[State] | None, now: float
+    connection: Connection,
+    study: str | None,
+    states: Iterable[State] | None,
+    now: float,
+    *,
+    only_members: bool = False,
 ) -> Iterator[Record]:
-    """Yield records in the order of a study, or of all trials by name, a few in memory at a time."""
+    """Yield records in the order of a study, or of all trials by name, a few in memory at a time.
+
+    Args:
+        connection: A transaction.
+        study: Name of a study; None for all trials.
+        states: Only trials in these states; None for all.
+        now: Seconds since 1970 by the database's clock.
+        only_members: Of all trials, only those that are in a study.
+    """
     state = current_state(now)
     query = select(trials, state.label("current_state"))
     if study is None:
@@ -63,6 +88,8 @@ def read_records(
             trials.c.repetition,
         )
         query = query.order_by(*names, trials.c.fingerprint)
+        if only_members:
+            query = query.where(_in_a_study())
     else:
         query = (
             query.select_from(_joined())
@@ -87,6 +114,11 @@ def read_owners(connection: Connection) -> list[str]:
 def read_studies(connection: Connection) -> list[str]:
     """Return the names of all studies, oldest first."""
     return list(connection.scalars(select(studies.c.name).order_by(studies.c.created, studies.c.name)))
+
+
+def _in_a_study() -> ColumnElement[bool]:
+    """Return the condition for a trial that some study lists, looked up in one list of all of them."""
+    return trials.c.fingerprint.in_(select(study_trials.c.fingerprint))
 
 
 def _states(now: float) -> Select[str, int]:

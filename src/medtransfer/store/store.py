@@ -104,7 +104,10 @@ class Store:
         source: str = "",
         plan: Mapping[str, Any] | None = None,
     ) -> None:
-        """Declare the trials of a study; doing it again changes nothing that has run.
+        """Declare the trials of a study; doing it again changes no result.
+
+        Of a trial that runs or is done, only what says what its result means is corrected, such as the overlap
+        of its model's pretraining data with its task.
 
         Args:
             study: Name of the study; its list of trials is replaced.
@@ -285,6 +288,14 @@ class Store:
             self._require_study(connection, study)
             return readings.count_states(connection, study, self._database.now(connection))
 
+    def counts_by_membership(self) -> tuple[Counts, Counts]:
+        """Return the numbers of the trials that are in a study by state, and of those that are in none any more.
+
+        A trial leaves a study when the study is declared with another list; its record stays.
+        """
+        with self._database.reading() as connection:
+            return readings.count_by_membership(connection, self._database.now(connection))
+
     def states(self, fingerprints: Iterable[str]) -> dict[str, State]:
         """Return the states of those trials that the store knows."""
         with self._database.reading() as connection:
@@ -295,6 +306,7 @@ class Store:
         study: str | None = None,
         states: Iterable[State] | None = None,
         *,
+        only_members: bool = False,
         keep: Callable[[Record], Record] | None = None,
     ) -> list[Record]:
         """Return the records of one moment, in the study's order.
@@ -302,12 +314,14 @@ class Store:
         Args:
             study: Name of a study; None for all trials, by task, model, protocol, fraction, repetition.
             states: Only trials in these states; one whose lease has expired is pending.
+            only_members: Of all trials, only those that are in a study.
             keep: What to keep of each record, called as it is read, so that the whole of all records is
                 never in memory; None keeps them as they are.
         """
         with self._database.reading() as connection:
             self._require_study(connection, study)
-            found = readings.read_records(connection, study, states, self._database.now(connection))
+            now = self._database.now(connection)
+            found = readings.read_records(connection, study, states, now, only_members=only_members)
             return list(found if keep is None else map(keep, found))
 
     def costs(self, descriptions: Iterable[TrialDescription]) -> dict[tuple[str, float], MeasuredCost]:
@@ -340,10 +354,35 @@ class Store:
             found = [problem for _, problem in check_predictions(connection, self._predictions)]
             return [*check_database(connection), *found, *check_imported(connection)]
 
-    def retry_damaged(self) -> int:
-        """Make finished trials whose predictions are missing or damaged pending, and return how many."""
+    def damaged(self, fingerprints: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Return the finished trials whose predictions are missing or damaged; reads every file.
+
+        Args:
+            fingerprints: Only these trials; None for all.
+
+        Raises:
+            StoreError: If there are such trials because the whole folder of predictions is missing.
+        """
+        with self._database.reading() as connection:
+            found = check_predictions(connection, self._predictions, fingerprints)
+            names = tuple(fingerprint for fingerprint, _ in found)
+        if names:
+            self._predictions.require()
+        return names
+
+    def retry_damaged(self, fingerprints: Iterable[str] | None = None) -> int:
+        """Make finished trials whose predictions are missing or damaged pending, and return how many.
+
+        Args:
+            fingerprints: Only these trials; None for all.
+
+        Raises:
+            StoreError: If the whole folder of predictions is missing; nothing is given back.
+        """
+        suspects = self.damaged(fingerprints)  # other runners need not wait while all files are read
         with self._database.writing() as connection:
-            broken = [fingerprint for fingerprint, _ in check_predictions(connection, self._predictions)]
+            found = check_predictions(connection, self._predictions, suspects)
+            broken = [fingerprint for fingerprint, _ in found]
             return sum(
                 leases.requeue(connection, trials.c.fingerprint.in_(part)) for part in leases.chunks(broken)
             )

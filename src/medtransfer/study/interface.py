@@ -138,7 +138,8 @@ def run(
             ``if __name__ == "__main__":`` guard, because workers import it.
         device: Device of the networks, such as ``cuda``, or several such as ``cuda:0,cuda:1``, over which
             workers spread.
-        retry_failed: Whether failed trials run again.
+        retry_failed: Whether failed trials run again, and finished ones whose predictions are missing or
+            damaged.
         progress: Told about the preparation, and how many trials have ended.
 
     Returns:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from medtransfer.core.errors import UsageError
+from medtransfer.core.errors import DataError, UsageError
 from medtransfer.core.fingerprints import fingerprint, hash_json
 from medtransfer.core.seeds import seed_from
-from medtransfer.data.label_fractions import LabelOrder
-from medtransfer.metrics.declared_metrics import metrics
+from medtransfer.data.label_fractions import LabelOrder, label_subset
 from medtransfer.models.overlap import overlap
 from medtransfer.models.source_model import SourceModel, WeightsFile
 from medtransfer.protocols.transfer_protocol import TransferProtocol
 from medtransfer.store.records import TrialDescription
+from medtransfer.study.metric_problems import metric_problems
 from medtransfer.study.preparation import PreparedModel, PreparedTask
 from medtransfer.study.study import Block, Study
 
@@ -88,9 +88,9 @@ def plan_trials(
     """Return the trials of a study in the order of the file, each once.
 
     Raises:
-        UsageError: If a protocol or a metric cannot do a task's kind.
+        UsageError: If a protocol or a metric cannot do a task's kind, or a task cannot be cut to a label fraction.
     """
-    faults = _metric_faults(tasks.values())
+    faults = list(_metric_faults(tasks.values()))
     if faults:
         raise UsageError(f"study {study.name!r}: {' '.join(faults)}")
     unsupported = [
@@ -104,6 +104,9 @@ def plan_trials(
         listed = "; ".join(dict.fromkeys(unsupported))
         raise UsageError(f"study {study.name!r}: {listed}. Put these tasks in a block of their own.")
     trials = [trial for block in study.blocks for trial in _block_trials(block, tasks, models)]
+    impossible = list(_impossible_fractions(trials))
+    if impossible:
+        raise UsageError("\n".join(f"study {study.name!r}: {fault}" for fault in impossible))
     return list({trial.fingerprint: trial for trial in trials}.values())
 
 
@@ -117,18 +120,41 @@ def group_trials(trials: Sequence[Trial]) -> list[list[Trial]]:
     return list(groups.values())
 
 
-def _metric_faults(tasks: Collection[PreparedTask]) -> list[str]:
-    return [
-        f"task {task.task.name!r}: expected metrics of a {task.task.kind} task, got {name!r}."
-        for task in tasks
-        for name in task.task.metrics
-        if task.task.kind not in metrics.get(name).kinds
-    ] + [
-        f"task {task.task.name!r}: metric {name!r} needs {metrics.get(name).needs}, got cases without them."
-        for task in tasks
-        for name in task.task.metrics
-        if not task.cases.offers(metrics.get(name).needs)
-    ]
+def _metric_faults(tasks: Iterable[PreparedTask]) -> Iterator[str]:
+    for task in tasks:
+        for found in metric_problems(task.task, task.cases):
+            yield f"{found.where}: expected {found.expected}, got {found.found}. {found.next_step}"
+
+
+def _impossible_fractions(trials: Iterable[Trial]) -> Iterator[str]:
+    """Yield why tasks cannot be cut to a label fraction, each reason once, by drawing the smallest ones.
+
+    A repetition that has its smallest fraction has the larger ones too.
+    """
+    smallest: dict[tuple[str, LabelOrder, int], Trial] = {}
+    for trial in trials:
+        d = trial.description
+        key = (d.task, trial.label_order, d.repetition if trial.label_order == "patients" else 0)
+        if d.label_fraction < smallest.setdefault(key, trial).description.label_fraction:
+            smallest[key] = trial
+    yield from dict.fromkeys(fault for trial in smallest.values() if (fault := _fraction_fault(trial)))
+
+
+def _fraction_fault(trial: Trial) -> str | None:
+    d, subject = trial.description, f"task {trial.description.task!r}: "
+    if d.label_fraction == 1:
+        return None
+    try:
+        label_subset(
+            trial.task.cases,
+            d.label_fraction,
+            task=d.task,
+            repetition=d.repetition,
+            order=trial.label_order,
+        )
+    except DataError as error:
+        return subject + str(error).removeprefix(subject)
+    return None
 
 
 def _block_trials(

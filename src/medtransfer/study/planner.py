@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,6 +120,7 @@ def estimate(
     workers: int,
     *,
     device: str = "cpu",
+    damaged: Collection[str] = (),
     progress: Progress = no_progress,
 ) -> Plan:
     """Return the plan of a study's trials.
@@ -132,10 +133,12 @@ def estimate(
         folders: Where weights are, for the probes, and decoded images.
         workers: Worker processes.
         device: Device of the networks.
+        damaged: Fingerprints of done trials that run again.
         progress: Told about the probes.
     """
     states = store.states([trial.fingerprint for trial in trials])
-    left = [trial for trial in trials if states.get(trial.fingerprint) is not State.DONE]
+    done = {name for name, state in states.items() if state is State.DONE} - set(damaged)
+    left = [trial for trial in trials if trial.fingerprint not in done]
     measured = store.costs(trial.description for trial in left)
     groups: dict[str, list[Trial]] = {}
     for trial in trials:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from medtransfer.core.errors import DataError, WeightsError
+from medtransfer.core.errors import DataError, UsageError, WeightsError
 from medtransfer.core.locations import DATA_VARIABLE, WEIGHTS_VARIABLE
 from medtransfer.core.problems import Problem, describe_problems
 from medtransfer.core.progress import Progress, no_progress
@@ -16,15 +16,20 @@ from medtransfer.data.case_digests import CaseDigests, case_digests
 from medtransfer.data.case_table import CaseTable
 from medtransfer.data.data_check import CheckOptions, DataCheck, check_data
 from medtransfer.data.pixel_facts import facts_and_caches
+from medtransfer.features.array_files import folder_limit_bytes
 from medtransfer.models.source_model import SourceModel
 from medtransfer.models.weights_files import weights_hash
 from medtransfer.study.entries import TaskEntry
+from medtransfer.study.metric_problems import metric_problems
 from medtransfer.study.study import Study
 from medtransfer.tasks.location import locate_task
 from medtransfer.tasks.opening import open_target_task
 from medtransfer.tasks.own_data import open_own_data
 from medtransfer.tasks.registry import target_tasks
 from medtransfer.tasks.target_task import TargetTask
+
+NEVER_ACCEPTED: Final = ("unreadable-image", "unreadable-mask")
+"""Codes of problems without whose correction no trial can be computed."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,14 @@ class Folders:
     """Folder of decoded images, features and hashes."""
 
     def check(self) -> None:
-        """Check that the folders the user named are there.
+        """Check that the folders the user named are there, and that the room they may take is a number.
 
         Raises:
             DataError: If the data folder is not.
             WeightsError: If the weights folder is not.
+            UsageError: If the limit of the features in the environment is no number.
         """
+        folder_limit_bytes()
         if self.data is not None and not self.data.is_dir():
             raise DataError(_no_folder("data", self.data, DATA_VARIABLE))
         if self.weights is not None and not self.weights.is_dir():
@@ -172,7 +179,8 @@ def check_task(
     """
     task, cases = location.open()
     options = CheckOptions(cache, workers, near_duplicates, progress)
-    return task, check_data(cases, task.expected, options)
+    check = check_data(cases, task.expected, options)
+    return task, replace(check, problems=(*check.problems, *metric_problems(task, cases)))
 
 
 def prepare_tasks(
@@ -195,8 +203,10 @@ def prepare_tasks(
     Raises:
         DataError: If a task is missing or has problems the study does not accept; all tasks are
             looked at first, so that one message names everything.
+        UsageError: If the study accepts a problem with which nothing can be computed.
         StoreError: If a cache cannot be written.
     """
+    _refuse_vain_accepts(study)
     prepared: dict[str, PreparedTask] = {}
     refused: list[str] = []
     for name, entry in study.tasks.items():
@@ -246,10 +256,35 @@ def _no_folder(name: str, path: Path, variable: str) -> str:
     return f"{name} folder: expected a folder at {path}, got none. Check --{name} or {variable}."
 
 
+def _refuse_vain_accepts(study: Study) -> None:
+    """Refuse to accept what no trial could be computed with, before hours of decoding.
+
+    Raises:
+        UsageError: If the study does.
+    """
+    faults = [
+        f"accept.{name}: expected problems that a study can be computed with, got {code!r}. Take it out, and "
+        "repair or remove the files that 'medtransfer tasks check' names."
+        for name, codes in study.accept.items()
+        for code in codes
+        if code in NEVER_ACCEPTED
+    ]
+    if faults:
+        raise UsageError("\n".join(f"study {study.name!r}: {fault}" for fault in faults))
+
+
 def _refusal(name: str, problems: list[Problem]) -> str:
-    codes = sorted({problem.what for problem in problems})
+    codes = {problem.what for problem in problems}
     return (
         f"task {name!r}: expected data as declared, got {len(problems)} problem{'s' * (len(problems) > 1)}:\n"
         f"{describe_problems(problems)}\n"
-        f"  Correct the data, or accept them in the study file with 'accept: {{{name}: [{', '.join(codes)}]}}'."
+        f"  {_next_step(name, sorted(codes.difference(NEVER_ACCEPTED)), sorted(codes.intersection(NEVER_ACCEPTED)))}"
     )
+
+
+def _next_step(name: str, acceptable: list[str], never: list[str]) -> str:
+    accept = f"accept {{}} in the study file with 'accept: {{{{{name}: [{', '.join(acceptable)}]}}}}'."
+    if not never:
+        return f"Correct the data, or {accept.format('them')}"
+    corrected = f"Correct the data: with {' and '.join(never)}, nothing can be computed."
+    return f"{corrected} You may {accept.format('the others')}" if acceptable else corrected

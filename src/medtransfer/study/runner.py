@@ -86,18 +86,20 @@ class StudyRunner:
         with _Heartbeat(self._beat):
             while waiting := self._waiting(by_name):
                 self._counts.tell()
-                if not self._run_round(waiting):
+                free = [by_name[name] for name, state in waiting.items() if state is State.PENDING]
+                if not (free and self._run_round(free)):
                     time.sleep(POLL_S)
         return self._counts.tell_now()
 
-    def _waiting(self, by_name: Mapping[str, Trial]) -> list[Trial]:
+    def _waiting(self, by_name: Mapping[str, Trial]) -> dict[str, State]:
+        """Return which trials have not ended: pending ones are free, running ones another runner holds."""
         for owner in dead_owners(self._store.owners()):
             self._store.expire_owner(owner)
         states = self._store.states(by_name)
-        return [trial for name, trial in by_name.items() if states[name] in {State.PENDING, State.RUNNING}]
+        return {name: states[name] for name in by_name if states[name] in {State.PENDING, State.RUNNING}}
 
     def _run_round(self, trials: Sequence[Trial]) -> bool:
-        """Run every job that can be claimed now; return whether there was one."""
+        """Run those of the free trials that can still be claimed; return whether there was one."""
         groups = {str(number): group for number, group in enumerate(group_trials(trials))}
         held: dict[str, list[Trial]] = {}
         jobs = [

@@ -17,6 +17,7 @@ from medtransfer.store.records import Counts, State
 from medtransfer.store.store import Store
 from medtransfer.study.needed_sides import NeededSides
 from medtransfer.study.plan import Trial, plan_trials
+from medtransfer.study.plan_remarks import plan_remarks
 from medtransfer.study.planner import Plan, estimate
 from medtransfer.study.preparation import (
     Folders,
@@ -48,7 +49,7 @@ class RunRequest:
     device: str = "cpu"
     """Device of the networks, or several CUDA devices separated by commas, over which workers spread."""
     retry_failed: bool = False
-    """Whether failed trials run again."""
+    """Whether failed trials run again, and finished ones whose predictions are missing or damaged."""
 
     @property
     def folders(self) -> Folders:
@@ -72,6 +73,10 @@ class StudySession:
     """Its trials."""
     request: RunRequest
     """How it was asked for."""
+    damaged: frozenset[str] = frozenset()
+    """Fingerprints of finished trials that run again because their predictions are missing or damaged."""
+    remarks: tuple[str, ...] = ()
+    """What the study file says without effect, a sentence or two each."""
 
     @classmethod
     def prepare(
@@ -104,13 +109,16 @@ class StudySession:
             workers = max(request.workers, 1)
             tasks = prepare_tasks(study, folders, sides=sides, workers=workers, progress=progress)
             trials = plan_trials(study, tasks, models)
-            states = store.states([trial.fingerprint for trial in trials])
-            to_run = [trial for trial in trials if states.get(trial.fingerprint) is not State.DONE]
+            remarks = tuple(plan_remarks(study, tasks))
+            names = [trial.fingerprint for trial in trials]
+            damaged = frozenset(store.damaged(names) if request.retry_failed else ())
+            done = {name for name, state in store.states(names).items() if state is State.DONE} - damaged
+            to_run = [trial for trial in trials if trial.fingerprint not in done]
             if to_run:
                 _check_devices(request.device)
             _check_weights(to_run, folders, progress)
             if_refused.pop_all()
-        return cls(study, store, tuple(trials), request)
+        return cls(study, store, tuple(trials), request, damaged, remarks)
 
     def estimate(self, *, progress: Progress = no_progress) -> Plan:
         """Return what would run, about how long it would take and how much memory."""
@@ -121,6 +129,7 @@ class StudySession:
             request.folders,
             request.workers,
             device=parse_devices(request.device)[0],
+            damaged=self.damaged,
             progress=progress,
         )
 
@@ -142,6 +151,7 @@ class StudySession:
         self.store.submit(self.study.name, descriptions, source=self.study.source)
         if self.request.retry_failed:
             self.store.retry_failed(self.study.name)
+            self.store.retry_damaged(self.damaged)
 
 
 def _check_devices(devices: str) -> None:

@@ -89,7 +89,7 @@ class TrialFailed:
 
 
 def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
-    """Yield the result of every trial of a job, in order, each as soon as it is there.
+    """Yield the result of every trial of a job, in order, each as soon as it is there; first those without cases.
 
     A trial that fails does not touch the others: they are fitted after it, and their numbers do
     not depend on it.
@@ -117,8 +117,15 @@ def run_trials(job: TrialJob) -> Iterator[TrialDone | TrialFailed]:
         digests=digests,
         progress=watch or no_progress,
     )
-    requests = [_request(job, task.name, cases, trial) for trial in job.trials]
-    results = _run_all(job, task, bench, requests)
+    drawn = [_request(job, task.name, cases, trial) for trial in job.trials]
+    yield from (failed for failed in drawn if isinstance(failed, TrialFailed))
+    fitting = [
+        (trial, found)
+        for trial, found in zip(job.trials, drawn, strict=True)
+        if isinstance(found, TransferRequest)
+    ]
+    job = replace(job, trials=tuple(trial for trial, _ in fitting))
+    results = _run_all(job, task, bench, [request for _, request in fitting])
     yield from results if watch is None else _with_memory(results, watch)
 
 
@@ -196,9 +203,14 @@ def _failure(fingerprint: str, error: Exception, device: str) -> TrialFailed | N
     if isinstance(error, TrialError):
         return TrialFailed(fingerprint, error.reason, str(error), where)
     if isinstance(error, MedtransferError):
-        return TrialFailed(fingerprint, _snake(type(error).__name__), str(error), where)
+        return _failed(fingerprint, error)
     fault = device_fault(error, device)
     return None if fault is None else TrialFailed(fingerprint, fault.reason, fault.message, where)
+
+
+def _failed(fingerprint: str, error: MedtransferError) -> TrialFailed:
+    """Return how a trial failed by an error of ours, with its kind as the reason."""
+    return TrialFailed(fingerprint, _snake(type(error).__name__), str(error), traceback.format_exc())
 
 
 def predictions_frame(predictions: Mapping[str, Mapping[str, Predictions]]) -> pd.DataFrame:
@@ -215,9 +227,13 @@ def predictions_frame(predictions: Mapping[str, Mapping[str, Predictions]]) -> p
 
 def _request(
     job: TrialJob, task: str, cases: CaseTable, trial: tuple[str, float, int, int]
-) -> TransferRequest:
-    _, fraction, repetition, seed = trial
-    train = label_subset(cases, fraction, task=task, repetition=repetition, order=job.label_order)
+) -> TransferRequest | TrialFailed:
+    """Return what a trial is to fit, or how it failed where its label fraction cannot be drawn."""
+    name, fraction, repetition, seed = trial
+    try:
+        train = label_subset(cases, fraction, task=task, repetition=repetition, order=job.label_order)
+    except MedtransferError as error:
+        return _failed(name, error)
     return TransferRequest(label_fraction=fraction, repetition=repetition, train=train, seed=seed)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from medtransfer.core.errors import NotRegisteredError, UsageError
-from medtransfer.core.registry import unknown_name
+from medtransfer.core.registry import nearest_names
 from medtransfer.reports.cells import Cell, gather_cells
 from medtransfer.reports.evidence import Evidence, model_key
+from medtransfer.reports.phrases import listed
 from medtransfer.reports.subjects import Block, ReportModel, ReportTask, read_blocks, read_models, read_tasks
 
 SEE = "medtransfer report STORE"
@@ -98,7 +99,7 @@ def find_model(evidence: Evidence, name: str) -> tuple[ReportModel, str]:
     found = found or [model for model in models if name == named[model.key]]
     if not found:
         known = [*(model.label for model in models), *named.values()]
-        raise NotRegisteredError(unknown_name("source model", name, dict.fromkeys(known), SEE))
+        raise NotRegisteredError(without_results("source model", name, dict.fromkeys(known)))
     if len(found) > 1:
         labels = [model.label for model in found]
         raise UsageError(
@@ -106,6 +107,24 @@ def find_model(evidence: Evidence, name: str) -> tuple[ReportModel, str]:
             f"Name one of {labels[:5]!r}."
         )
     return found[0], named[found[0].key]
+
+
+def without_results(subject: str, name: str, known: Iterable[str]) -> str:
+    """Return the message for a name of which a store has no results, with those it has, the nearest first.
+
+    Args:
+        subject: What is looked up, such as ``task``.
+        name: The name that was given; it may well be registered.
+        known: All names of which there are results.
+    """
+    names = list(known)
+    near = nearest_names(name, names)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    there = listed([repr(one) for one in dict.fromkeys([*near, *names])], most=5) if names else "none"
+    return (
+        f"{subject} {name!r}: expected results of it in the store, got none; it has results of {there}.{hint} "
+        f"See '{SEE}'."
+    )
 
 
 def _names(evidence: Evidence) -> Iterator[tuple[str, str]]:

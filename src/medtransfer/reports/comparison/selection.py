@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from medtransfer.core.errors import NotRegisteredError, UsageError
-from medtransfer.core.registry import unknown_name
-from medtransfer.reports.comparison.contenders import SEE, CellKey, ModelCells
+from medtransfer.reports.comparison.contenders import CellKey, ModelCells, without_results
 from medtransfer.reports.phrases import listed
 
 
@@ -72,4 +71,4 @@ def _check_names(selection: Selection, sides: Sequence[ModelCells]) -> None:
 def _known(subject: str, name: str | None, known: Iterable[str]) -> None:
     names = dict.fromkeys(known)
     if name is not None and name not in names:
-        raise NotRegisteredError(unknown_name(subject, name, names, SEE))
+        raise NotRegisteredError(without_results(subject, name, names))
