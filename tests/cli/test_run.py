@@ -254,3 +254,18 @@ def test_control_signs_in_names_do_not_reach_the_terminal(run, write_study) -> N
     assert ended.code == 2
     assert "\x1b" not in ended.err
     assert "\\x1b[31mred" in ended.refusal()
+
+
+def test_a_place_that_takes_no_report_is_refused_before_the_first_trial(
+    run, write_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<h1>mine</h1>")
+    (tmp_path / "file").write_text("x")
+    for out, words in (("site", "which is no page of a report"), ("file/below", "got a file")):
+        ended = run(write_study(STUDY), "--out", tmp_path / out)
+        assert ended.code == 2
+        assert words in ended.refusal()
+    monkeypatch.setattr("os.access", lambda place, _: Path(place) != tmp_path)
+    assert "got no permission in" in run(write_study(STUDY), "--out", tmp_path / "new" / "report").refusal()
+    assert not (tmp_path / "store").exists()

@@ -105,7 +105,10 @@ def run_and_report(study: Study, request: RunRequest, out: Path | None = None) -
     """Run a study, print its tables and the path of its report, and return the exit code."""
     from medtransfer.cli.display import Display
     from medtransfer.cli.report import write_and_print
+    from medtransfer.reports.write_report import require_report_folder
 
+    if out is not None:
+        require_report_folder(out)
     session = _prepare(study, request)
     with session.store as store:
         with Display() as display:

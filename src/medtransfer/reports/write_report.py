@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,9 +105,7 @@ def write_report_of(
     """Write the report of evidence that has been read; see :func:`write_report`."""
     if not evidence.records:
         raise UsageError(f"report of {evidence.study!r}: expected trials, got none. Run a study first.")
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"report folder: expected a folder at {out}, got a file. Choose another place.")
-    refuse_foreign_pages(out, [OVERVIEW, STUDY], GENERATOR)
+    require_report_folder(out)
     reading = read_study(evidence)
     files = RenderedFiles()
     pictures = _add_document(files, compose_report(reading, command), out)
@@ -120,6 +119,26 @@ def write_report_of(
         site.append(address)
     _write(out, files)
     return _files(out, reading, pictures, site)
+
+
+def require_report_folder(out: Path) -> None:
+    """Check that a report may be written to a folder, before there is anything to write.
+
+    Args:
+        out: Folder of the report; it need not exist.
+
+    Raises:
+        UsageError: If a file lies in its way, it cannot be written, or it holds pages that no report wrote.
+    """
+    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise UsageError(f"report folder: expected a folder at {there}, got a file. Choose another place.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"report folder: expected one that can be written at {out}, got no permission in {there}. Choose another "
+            "place, or make that folder writable."
+        )
+    refuse_foreign_pages(out, [OVERVIEW, STUDY], GENERATOR)
 
 
 def _add_document(files: RenderedFiles, document: Document, out: Path) -> list[str]:
