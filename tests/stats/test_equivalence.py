@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm, t
+from scipy.stats import binom, norm, t
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from medtransfer.core.errors import ShapeError
@@ -99,10 +99,18 @@ class TestOverPatients:
         at_the_margin = equivalence_by_cases(0.5, 0.5, line, np.zeros(99), 0.02, patients=50)
         assert at_the_margin.p == pytest.approx(4 / 100)
 
-    def test_one_model_twice_is_within_any_margin(self) -> None:
-        found = equivalence_by_cases(0.8, 0.8, self.SHARED, self.SHARED, 1e-6, patients=50)
-        assert found.p == pytest.approx(1 / 4001)
-        assert found.equivalent
+    @pytest.mark.parametrize(("patients", "shown"), [(12, False), (50, False), (298, False), (299, True)])
+    def test_equal_scores_say_nothing_of_patients_who_were_not_there(
+        self, patients: int, shown: bool
+    ) -> None:
+        found = equivalence_by_cases(0.8, 0.8, self.SHARED, self.SHARED, 0.01, patients=patients)
+        # none of n patients differs although one in a hundred does
+        assert found.p == pytest.approx(binom.pmf(0, patients, 0.01))
+        assert found.equivalent is shown
+        rounded = equivalence_by_cases(0.8, 0.8, self.SHARED + 1e-17, self.SHARED, 0.01, patients=patients)
+        assert rounded.p == found.p
+        perfect = equivalence_by_cases(1.0, 1.0, np.ones(99), np.ones(99), 0.01, patients=patients)
+        assert not perfect.equivalent or shown
 
     @pytest.mark.parametrize("df", [None, 3.5])
     def test_few_patients_give_the_p_of_the_t_test(self, df: float | None) -> None:
@@ -112,7 +120,8 @@ class TestOverPatients:
 
     @pytest.mark.parametrize("patients", [2, 3, 4, 5, 8])
     def test_no_p_is_below_that_of_turned_signs(self, patients: int) -> None:
-        found = equivalence_by_cases(0.8, 0.8, self.SHARED, self.SHARED, 1e-6, patients=patients)
+        near = self.SHARED + np.linspace(-1e-4, 1e-4, len(self.SHARED))
+        found = equivalence_by_cases(0.8, 0.8, near, self.SHARED, 0.1, patients=patients)
         assert found.p == 2**-patients
         assert found.equivalent == (patients > 4)
         assert (found.low is None) == (patients <= 4)
@@ -124,7 +133,7 @@ class TestOverPatients:
             equivalence_by_cases(0.5, 0.5, holes, np.full(100, 0.5), 0.01, patients=50),
         ):
             assert (found.p, found.low, found.high, found.equivalent) == (None, None, None, False)
-        few = np.where(np.arange(100) < 5, np.nan, 0.5)
+        few = np.where(np.arange(100) < 5, np.nan, np.linspace(0.499, 0.501, 100))
         assert equivalence_by_cases(0.5, 0.5, few, np.full(100, 0.5), 0.01, patients=50).p == pytest.approx(
             1 / 96
         )

@@ -14,7 +14,7 @@ from medtransfer.core.errors import ShapeError
 from medtransfer.stats.comparisons import Arm
 from medtransfer.stats.patients import MOST_UNDEFINED, checked_draws, sign_flip_floor
 from medtransfer.stats.stretched_draws import stretched_draws, stretched_interval
-from medtransfer.stats.summaries import sample_std, summarise_runs
+from medtransfer.stats.summaries import ROUNDING, sample_std, summarise_runs
 from medtransfer.stats.t_distribution import t_above, t_below, t_quantile
 
 
@@ -119,7 +119,9 @@ def equivalence_by_cases(
     Both one-sided p-values are shares of paired bootstrap draws beyond the margin,
     ``(1 + #(d* <= -margin)) / (B + 1)`` and ``(1 + #(d* >= margin)) / (B + 1)``. The draws are those
     of :func:`~medtransfer.stats.case_comparisons.compare_by_cases`, moved away from the point by t / z,
-    and neither p-value is below ``2 ** -patients``.
+    and neither p-value is below ``2 ** -patients``. Where no draw differs from another, they know nothing of
+    patients who would make a difference: if a share as large as the margin did, none would be among these
+    with chance ``(1 - margin) ** patients``, below which p is not then.
 
     Args:
         point_a: Metric of A on all cases.
@@ -152,7 +154,9 @@ def equivalence_by_cases(
     freedom, floor = patients - 1 if df is None else df, sign_flip_floor(patients)
     moved = stretched_draws(differences, found.difference, freedom)
     beyond = max(int((moved <= -margin).sum()), int((moved >= margin).sum()))
-    found = replace(found, p=max((1 + beyond) / (len(moved) + 1), floor))
+    rounding = ROUNDING * max(abs(point_a), abs(point_b))
+    unseen = (1 - min(margin, 1.0)) ** patients if moved[-1] - moved[0] <= rounding else 0.0
+    found = replace(found, p=max((1 + beyond) / (len(moved) + 1), floor, unseen))
     if floor >= alpha:
         return found
     low, high = stretched_interval(differences, found.difference, freedom, 1 - 2 * alpha)
