@@ -172,6 +172,8 @@ def test_weights_of_pixels_need_one_number_per_class(folder: Path) -> None:
     assert fit(cases, folder, **settings, pixel_weights=(1, 3, 10)).curve
     with pytest.raises(UsageError, match="pixel_weights: expected 3 numbers"):
         fit(cases, folder, **settings, pixel_weights=(1, 3))
+    with pytest.raises(UsageError, match="pixel_weights: expected 4 numbers"):
+        fit(drawn_masks(classes=3), folder, **settings, pixel_weights=(1, 3, 10), micro_batch=2)
 
 
 def test_a_preset_without_intercept_and_margin(folder: Path) -> None:

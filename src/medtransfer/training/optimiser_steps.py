@@ -89,9 +89,10 @@ class OptimiserSteps:
             self._fabric.backward(loss)
             return loss.detach()
         total = torch.zeros((), device=self._fabric.device)
-        of_batch = self._loss.counts(batch.targets)
+        of_batch: list[Tensor | None] = []
         for part in parts_of(batch, self._micro_batch):
             means = self._loss.means(self._forward(part.inputs), part.targets)
+            of_batch = of_batch or self._loss.counts(batch.targets)  # means check the settings of the loss
             shares = [
                 len(part.rows) / cases if whole is None or count is None else _share(count, whole)
                 for count, whole in zip(self._loss.counts(part.targets), of_batch, strict=True)
